@@ -1,0 +1,33 @@
+/* The verdict of a policy on one packet, in user space: what `netjailctl why`, the relay and the
+ * learning mode ask. A differential test holds it against the kernel's verdict. Pure. */
+#pragma once
+
+#include "policy/policy.h"
+
+/* The first packet of a flow. */
+struct packet {
+    enum direction direction;
+    uint8_t protocol; /* IPPROTO_* */
+    struct addr source;
+    struct addr destination;
+    uint16_t port; /* of the destination; tcp, udp, sctp */
+    uint8_t icmp_type;
+};
+
+/* What symbolic sets stand for: a question that only the running jail can answer. */
+struct decide_context {
+    /* Is `addr` in the set item (jail, gateway, host, name, suffix, broadcast)? */
+    bool (*contains)(void *context, const struct set_item *item, const struct addr *addr);
+    void *context;
+};
+
+struct decision {
+    enum verdict verdict;
+    bool by_default;   /* no rule matched */
+    size_t rule;       /* index into policy->rules when !by_default */
+    struct position where;
+};
+
+/* First match wins; rules with `rate` are taken as within their rate. */
+struct decision policy_decide(const struct policy *policy, const struct packet *packet,
+                              const struct decide_context *context);
