@@ -1,0 +1,45 @@
+/* What plan_build() must know about the host: a snapshot taken by kernel/facts.c under the pool's
+ * lock. Plain data, so that a test can invent a host. */
+#pragma once
+
+#include "plan/record.h"
+
+struct fact_link {
+    char name[IFNAME_SIZE];
+    int32_t index;
+    uint32_t group;
+    uint32_t mtu;
+    bool is_bridge;
+    bool is_up;
+    bool is_uplink;     /* holds a unicast route of the main table, is not lo and not of our groups */
+    int8_t forwarding4; /* uplinks and bridges: 0, 1; -1 unknown */
+    int8_t forwarding6; /* force_forwarding; -1: the kernel has none */
+    int8_t accept_ra;   /* uplinks: net/ipv6/conf/IF/accept_ra; -1 unknown */
+};
+
+struct fact_address {
+    char ifname[IFNAME_SIZE];
+    struct prefix prefix;
+};
+
+struct facts {
+    struct arena *arena;
+    bool privileged;  /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
+    uint64_t seed;    /* random: interface names, MAC addresses */
+    int32_t pid;      /* default jail name */
+    struct fact_link *links;
+    size_t links_count, links_capacity;
+    struct fact_address *addresses;
+    size_t addresses_count, addresses_capacity;
+    struct record **others; /* records of all other jails that hold their lease, this host */
+    size_t others_count, others_capacity;
+    bool has_inet_table;   /* table inet netjail exists on the host */
+    bool has_bridge_table; /* table bridge netjail exists on the host */
+    int8_t ip_forward;     /* net.ipv4.ip_forward; -1 unknown */
+    int8_t all_forwarding6;
+    bool has_force_forwarding; /* net.ipv6.conf.*.force_forwarding, Linux 6.17 */
+    bool has_ipv6;
+};
+
+struct facts *facts_new(void); /* never NULL */
+void facts_free(struct facts *facts);

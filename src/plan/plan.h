@@ -1,0 +1,314 @@
+/* What is to be done, as data: a flat list of ops between the policy and the kernel. The ops hold no
+ * pointers; variable-sized parts are offsets into the plan's arrays. plan/build.c makes a plan,
+ * plan/print.c shows it as `ip` and `nft` commands, kernel/apply.c carries it out, plan/undo.c
+ * makes the plan that takes it back. Pure. */
+#pragma once
+
+#include "base/addr.h"
+#include "base/diag.h"
+#include "policy/policy.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define IFNAME_SIZE      (IFNAME_MAX + 1)
+#define NFT_NAME_SIZE    32
+#define LINK_ALIAS_SIZE  128
+#define SYSCTL_PATH_SIZE 96 /* below /proc/sys, with slashes: "net/ipv4/conf/eth0/forwarding" */
+#define SYSCTL_VALUE_SIZE 24
+
+/* Interface groups (ip-link(8) group) mark what netjail made on the host. The shared tables match
+ * on them, so that protection does not end when an element of a set expires. */
+#define GROUP_NETWORK 0x6e6a0001u /* bridges of networks */
+#define GROUP_PORT    0x6e6a0002u /* host ends of `link IF bridge` */
+#define GROUP_CABLE   0x6e6a0003u /* host ends of `link IF veth host` */
+
+/* The table of both families, in the jail and (shared by all jails) on the host; on the host there is
+ * also one of family bridge. */
+#define NFT_TABLE_NAME "netjail"
+
+/* Elements on the host vanish by themselves unless the supervisor renews them. */
+#define HOST_ELEMENT_TIMEOUT_MS 90000
+
+enum where {
+    WHERE_JAIL,    /* inside the new namespaces: needs no privilege over the host */
+    WHERE_HOST,    /* the host's network: needs CAP_NET_ADMIN there */
+    WHERE_SERVICE, /* a socket on the host that any user may open */
+};
+
+enum op_kind {
+    OP_SYSCTL_SET,   /* sysctl. JAIL ones are written by init before any link exists */
+    OP_BRIDGE_ADD,   /* bridge */
+    OP_VETH_ADD,     /* veth; both ends down, the peer directly in the jail */
+    OP_ADDRESS_ADD,  /* address */
+    OP_LINK_UP,      /* ifname */
+    OP_ROUTE_ADD,    /* route */
+    OP_NFT_TABLE_ADD, /* table */
+    OP_NFT_CHAIN_ADD, /* chain */
+    OP_NFT_SET_ADD,   /* set */
+    OP_NFT_RULE_ADD,  /* rule */
+    OP_NFT_ELEMENTS_ADD, /* elements; on the host as delete-then-add, so that a left-over is purged */
+    OP_LISTEN,       /* listen */
+    OP_LINK_CHECK,   /* ifname: one GETLINK as last message makes the first packet safe */
+    /* Only in plans made by plan_undo(): */
+    OP_LINK_DELETE,         /* link_delete: only if the alias or group says that it is ours */
+    OP_NFT_ELEMENTS_DELETE, /* elements; what is not there is not an error */
+    OP_NFT_TABLE_DELETE,    /* table; the same */
+    OP_SYSCTL_RESTORE,      /* sysctl: back to `was`, only if it still reads `value` */
+    OP_ADDRESS_DELETE,      /* address */
+};
+
+enum nft_family {
+    NFT_INET,
+    NFT_BRIDGE,
+};
+
+/* Parts of a packet (and of set keys), with their size in bytes. Names as in nft(8). */
+enum nft_field {
+    FIELD_IIFNAME,     /* meta iifname, 16 */
+    FIELD_OIFNAME,     /* meta oifname, 16 */
+    FIELD_IIFGROUP,    /* meta iifgroup, 4, host byte order */
+    FIELD_OIFGROUP,    /* meta oifgroup, 4, host byte order */
+    FIELD_NFPROTO,     /* meta nfproto, 1 */
+    FIELD_PROTOCOL,    /* meta protocol (ether type), 2, network byte order */
+    FIELD_L4PROTO,     /* meta l4proto, 1 */
+    FIELD_PKTTYPE,     /* meta pkttype, 1 */
+    FIELD_ETHER_SADDR, /* ether saddr, 6 */
+    FIELD_IP_SADDR,    /* ip saddr, 4 */
+    FIELD_IP_DADDR,    /* ip daddr, 4 */
+    FIELD_IP6_SADDR,   /* ip6 saddr, 16 */
+    FIELD_IP6_DADDR,   /* ip6 daddr, 16 */
+    FIELD_ARP_SADDR_ETHER, /* arp saddr ether, 6 */
+    FIELD_ARP_SADDR_IP,    /* arp saddr ip, 4 */
+    FIELD_TH_DPORT,    /* th dport, 2, network byte order */
+    FIELD_ICMP_TYPE,   /* icmp type, 1 */
+    FIELD_ICMPV6_TYPE, /* icmpv6 type, 1 */
+    FIELD_CT_STATE,    /* ct state, 4, host byte order, bits NF_CT_STATE_BIT(...) */
+    FIELD_CT_STATUS,   /* ct status, 4, host byte order, bits IPS_* */
+    FIELD_FIB_DADDR_TYPE, /* fib daddr type, 4, host byte order, RTN_* */
+    FIELD_ETHER_TYPE,  /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
+                          protocol is that of its payload */
+    FIELD_COUNT,
+};
+
+#define NFT_FIELDS_MAX 5
+
+/* A concatenation of fields: key of a set or of a lookup. */
+struct nft_key {
+    uint8_t count;
+    uint8_t fields[NFT_FIELDS_MAX]; /* enum nft_field */
+};
+
+enum term_kind {
+    TERM_MATCH,    /* match */
+    TERM_LOOKUP,   /* lookup: key (not) in set */
+    TERM_VERDICT_MAP, /* lookup: verdict from a map; no element: go on */
+    TERM_COUNTER,
+    TERM_LIMIT,    /* limit */
+    TERM_LOG,      /* log: NFLOG */
+    TERM_VERDICT,  /* verdict */
+    TERM_REJECT_RESET,    /* TCP reset; the rule has matched l4proto tcp before */
+    TERM_REJECT_PROHIBITED, /* icmpx admin-prohibited */
+    TERM_MASQUERADE,
+    TERM_DNAT_MAP, /* lookup: destination address and port from a map; no element: go on */
+};
+
+enum match_op {
+    MATCH_EQUAL,
+    MATCH_NOT_EQUAL,
+    MATCH_RANGE,     /* value..last, inclusive, network byte order */
+    MATCH_NOT_RANGE,
+    MATCH_PREFIX,    /* (field & last) == value */
+    MATCH_ANY_BIT,   /* (field & value) != 0 */
+    MATCH_NO_BIT,    /* (field & value) == 0 */
+};
+
+enum nft_verdict {
+    NFT_ACCEPT_PACKET,
+    NFT_DROP_PACKET,
+    NFT_RETURN_CHAIN,
+    NFT_JUMP_CHAIN,
+    NFT_GOTO_CHAIN,
+};
+
+/* A verdict as data of a map element: one byte kind, then the chain's name (NFT_NAME_SIZE). */
+struct nft_verdict_data {
+    uint8_t kind; /* enum nft_verdict */
+    char chain[NFT_NAME_SIZE];
+};
+
+/* One step of a rule, from left to right. */
+struct term {
+    enum term_kind kind;
+    union {
+        struct {
+            enum nft_field field;
+            enum match_op op;
+            uint8_t value[16];
+            uint8_t last[16];
+        } match;
+        struct {
+            struct nft_key key;
+            char set[NFT_NAME_SIZE];
+            bool invert;
+            uint8_t family; /* TERM_DNAT_MAP: ADDR_V4, ADDR_V6 */
+        } lookup;
+        struct {
+            uint64_t rate;
+            uint32_t unit_s; /* 1, 60, 3600 */
+            uint32_t burst;
+        } limit;
+        struct {
+            uint16_t group;
+            char prefix[64];
+        } log;
+        struct nft_verdict_data verdict;
+    };
+};
+
+enum nft_set_data {
+    SET_DATA_NONE,    /* a set */
+    SET_DATA_VERDICT, /* a verdict map; element data is struct nft_verdict_data */
+    SET_DATA_ADDR4_PORT, /* data: 4 bytes address, 2 bytes port, both network byte order */
+    SET_DATA_ADDR6_PORT, /* data: 16 bytes address, 2 bytes port */
+};
+
+struct op {
+    enum op_kind kind;
+    enum where where;
+    struct position position; /* what in the policy asked for it; source 0: netjail itself */
+    union {
+        char ifname[IFNAME_SIZE];
+        struct {
+            char path[SYSCTL_PATH_SIZE];
+            char value[SYSCTL_VALUE_SIZE];
+            char was[SYSCTL_VALUE_SIZE]; /* OP_SYSCTL_RESTORE */
+            bool optional; /* a kernel without this file is fine */
+        } sysctl;
+        struct {
+            char name[IFNAME_SIZE];
+            char alias[LINK_ALIAS_SIZE];
+            struct mac mac; /* stated, else it changes with every port that comes and goes */
+        } bridge; /* its group is GROUP_NETWORK */
+        struct {
+            char host_name[IFNAME_SIZE];
+            char jail_name[IFNAME_SIZE];
+            char master[IFNAME_SIZE]; /* "": none */
+            char alias[LINK_ALIAS_SIZE];
+            uint32_t group;
+            uint32_t mtu; /* 0: the master's, or the kernel's default */
+            struct mac host_mac;
+            struct mac jail_mac;
+            bool isolated; /* bridge port isolation, IFLA_BRPORT_ISOLATED */
+        } veth;
+        struct {
+            char ifname[IFNAME_SIZE];
+            struct prefix prefix;
+        } address; /* always IFA_F_NODAD for IPv6 */
+        struct {
+            char ifname[IFNAME_SIZE];
+            struct prefix prefix;
+            struct addr via; /* family ADDR_NONE: on link */
+        } route;
+        struct {
+            enum nft_family family;
+        } table; /* NFT_TABLE_NAME */
+        struct {
+            enum nft_family family;
+            char name[NFT_NAME_SIZE];
+            bool is_base;
+            char type[8];     /* "filter", "nat" */
+            uint32_t hook;    /* NF_INET_* or NF_BR_* */
+            int32_t priority;
+            bool policy_drop;
+        } chain;
+        struct {
+            enum nft_family family;
+            char name[NFT_NAME_SIZE];
+            struct nft_key key;
+            bool is_interval;  /* elements carry first and last key (concatenation: per field) */
+            bool has_timeout;  /* elements may carry a timeout */
+            bool has_counter;  /* a counter per element */
+            enum nft_set_data data;
+        } set;
+        struct {
+            enum nft_family family;
+            char chain[NFT_NAME_SIZE];
+            uint32_t first_term; /* index into plan->terms */
+            uint32_t term_count;
+        } rule;
+        struct {
+            enum nft_family family;
+            char set[NFT_NAME_SIZE];
+            struct nft_key key;
+            bool is_interval;
+            enum nft_set_data data;
+            uint32_t count;
+            size_t first_byte; /* into plan->bytes: per element key, [last key], [data], each packed
+                                  without padding, in the order and byte order of the fields */
+            uint32_t timeout_ms; /* 0: none */
+        } elements;
+        struct {
+            uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+            struct addr addr;
+            uint16_t port;
+            uint16_t jail_port;
+        } listen;
+        struct {
+            char name[IFNAME_SIZE];
+            uint32_t group; /* deletes only a link of this group */
+        } link_delete;
+    };
+};
+
+/* A network that the plan uses, for the record of the jail. */
+struct plan_network {
+    char name[IFNAME_SIZE];
+    const char *text; /* canonical statement, to be compared and shown: "address 10.10.0.1/16; nat" */
+    char where[128];  /* "web.conf:3" */
+    bool external;
+};
+
+/* An address of the jail, for the record, the service and `netjailctl list`. */
+struct plan_address {
+    char ifname[IFNAME_SIZE];  /* inside the jail */
+    char network[IFNAME_SIZE]; /* "": no network */
+    struct prefix prefix;
+};
+
+struct plan {
+    struct arena *arena;
+    const struct sources *sources; /* of the policy; NULL for undo plans */
+
+    struct op *ops;
+    size_t ops_count, ops_capacity;
+    struct term *terms;
+    size_t terms_count, terms_capacity;
+    uint8_t *bytes;
+    size_t bytes_count, bytes_capacity;
+
+    struct plan_network *networks;
+    size_t networks_count, networks_capacity;
+    struct plan_address *addresses;
+    size_t addresses_count, addresses_capacity;
+
+    bool needs_host;             /* has an op at WHERE_HOST */
+    struct position host_where;  /* the first statement that asked for one */
+    bool needs_service;          /* has OP_LISTEN or a log that the service reads */
+    bool pings;                  /* some rule admits ICMP or ICMPv6 out */
+};
+
+#define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */
+
+void plan_free(struct plan *plan); /* NULL is allowed */
+
+/* Appends a zeroed op. */
+struct op *plan_push(struct plan *plan, enum op_kind kind, enum where where,
+                     struct position position);
+
+/* Size in bytes of a field, of a packed key, of a set's data, and of one packed element. */
+size_t nft_field_size(enum nft_field field);
+size_t nft_key_size(const struct nft_key *key);
+size_t nft_data_size(enum nft_set_data data);
+size_t nft_element_size(const struct op *elements_op);

@@ -1,0 +1,104 @@
+/* The record of a jail: what its lease file says. Written by kernel/lease before the first change to
+ * the host, so that another netjail can take back what a killed one left. The text form is one
+ * statement per line; the parser treats it as hostile. Pure. */
+#pragma once
+
+#include "plan/plan.h"
+
+struct buf;
+
+enum record_state {
+    RECORD_RUNNING,
+    RECORD_ENDING, /* the command has ended, the host's objects are being removed */
+};
+
+struct record_network {
+    char name[IFNAME_SIZE];
+    char text[512]; /* canonical statement, struct plan_network */
+    char where[128];
+    bool external;
+    bool uses_forwarding;
+};
+
+struct record_address {
+    char network[IFNAME_SIZE]; /* "" : no network */
+    char ifname[IFNAME_SIZE];
+    struct prefix prefix;
+};
+
+struct record_publish {
+    uint8_t protocol;
+    enum publish_address kind;
+    struct addr addr;
+    uint16_t port;
+    uint16_t jail_port;
+};
+
+/* A value that netjail changed: it was `was`, it is `ours`. */
+struct record_sysctl {
+    char path[SYSCTL_PATH_SIZE];
+    char was[SYSCTL_VALUE_SIZE];
+    char ours[SYSCTL_VALUE_SIZE];
+};
+
+/* A link on the host that the jail owns alone. */
+struct record_link {
+    char name[IFNAME_SIZE];
+    uint32_t group;
+};
+
+/* One element of a set in a shared table: bytes are the packed key (both ends for intervals). */
+struct record_element {
+    enum nft_family family;
+    char set[NFT_NAME_SIZE];
+    struct nft_key key;
+    bool is_interval;
+    bool is_shared; /* stays until the last jail of `network` ends */
+    char network[IFNAME_SIZE];
+    uint8_t bytes[2 * 64];
+    uint8_t length;
+};
+
+struct record {
+    struct arena *arena;
+    char name[JAIL_NAME_MAX + 1];
+    int32_t pid;           /* of the supervisor */
+    uint64_t pid_start;    /* its start time, field 22 of /proc/PID/stat (PIDs are reused) */
+    uint32_t uid;          /* the user it belongs to */
+    uint64_t started_s;    /* seconds since the epoch */
+    uint64_t netns_cookie; /* the host namespace it changed (SO_NETNS_COOKIE) */
+    uint64_t netns_inode;
+    enum record_state state;
+    const char *policy;    /* path or "" */
+    const char *command;   /* argv[0] */
+
+    struct record_network *networks;
+    size_t networks_count, networks_capacity;
+    struct record_address *addresses;
+    size_t addresses_count, addresses_capacity;
+    struct record_publish *publishes;
+    size_t publishes_count, publishes_capacity;
+    struct record_sysctl *sysctls;
+    size_t sysctls_count, sysctls_capacity;
+    struct record_link *links;
+    size_t links_count, links_capacity;
+    struct record_element *elements;
+    size_t elements_count, elements_capacity;
+    bool uses_host_tables;
+};
+
+struct record *record_new(void); /* never NULL */
+void record_free(struct record *record);
+
+/* Fills networks, addresses, publishes, links, elements and uses_host_tables from the plan. */
+void record_from_plan(struct record *record, const struct plan *plan);
+
+/* Carries over from `others` what they say about the sysctls that the plan sets on the host and
+ * that are ours already: their `was` is the value to go back to, and cannot be read any more. */
+void record_inherit_sysctls(struct record *record, const struct plan *plan,
+                            struct record *const *others, size_t others_count);
+
+void record_print(const struct record *record, struct buf *out);
+
+/* Parses the text of a lease file. 0 and a new record, or -EINVAL and what is wrong in *error. */
+int record_parse(const char *text, size_t length, struct record **ret_record, struct error *error);
