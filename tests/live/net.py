@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+"""Servers and clients of the live tests.
+
+serve PROTO ADDR PORT [PROTO ADDR PORT ...]
+    Listens on each (IPv6 sockets carry IPv6 only). A client gets one line, "hello from LOCAL to PEER",
+    then its own bytes back. Runs until it is killed.
+try PROTO ADDR PORT [TIMEOUT]
+    One client. Prints what it saw and exits with 0 if it was "ok LINE", else 1: "refused" (reset or
+    port unreachable), "denied" (refused by the policy: EPERM, EACCES, EHOSTUNREACH from an ICMP
+    refusal), "unreachable" (no route), "timeout", or the name of the errno.
+time PROTO ADDR PORT
+    As try, and the milliseconds it took.
+spoof IFACE SRC DST PORT
+    Sends a UDP datagram with a false IPv4 source through a packet socket (needs CAP_NET_RAW).
+count PORT SECONDS
+    Counts UDP datagrams on PORT, both families, for that long.
+"""
+import errno
+import selectors
+import socket
+import sys
+import time
+
+
+IP_PKTINFO = 8  # linux/in.h; Python 3.11 has no name for it
+
+
+def text(address):
+    return address[0].split("%")[0].removeprefix("::ffff:")
+
+
+def listener(protocol, address, port):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    s = socket.socket(family, kind)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        s.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    s.bind((address, int(port)))
+    if protocol == "tcp":
+        s.listen(128)
+    s.setblocking(False)
+    return s
+
+
+def answer_datagram(s):
+    """From the address that was asked: a wildcard socket would choose another one."""
+    _, control, _, peer = s.recvmsg(2048, 256)
+    level, kind, data = control[0]
+    if level == socket.IPPROTO_IPV6:
+        local = socket.inet_ntop(socket.AF_INET6, data[:16])
+        source = data
+    else:
+        local = socket.inet_ntoa(data[8:12])
+        source = b"\0\0\0\0" + data[8:12] + b"\0\0\0\0"
+    line = f"hello from {local} to {text(peer)}\n".encode()
+    s.sendmsg([line], [(level, kind, source)], 0, peer)
+
+
+def serve(arguments):
+    selector = selectors.DefaultSelector()
+    for i in range(0, len(arguments), 3):
+        s = listener(*arguments[i:i + 3])
+        selector.register(s, selectors.EVENT_READ, "listen" if arguments[i] == "tcp" else "udp")
+    print("ready", flush=True)
+    while True:
+        for key, _ in selector.select():
+            s = key.fileobj
+            try:
+                if key.data == "listen":
+                    c, peer = s.accept()
+                    c.sendall(f"hello from {text(c.getsockname())} to {text(peer)}\n".encode())
+                    selector.register(c, selectors.EVENT_READ, "client")
+                elif key.data == "udp":
+                    answer_datagram(s)
+                else:
+                    data = s.recv(65536)
+                    if data:
+                        s.sendall(data)
+                    else:
+                        selector.unregister(s)
+                        s.close()
+            except OSError:
+                if key.data == "client":
+                    selector.unregister(s)
+                    s.close()
+
+
+WORDS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "refused",
+    errno.EPERM: "denied",
+    errno.EACCES: "denied",
+    errno.EHOSTUNREACH: "denied",
+    errno.ENETUNREACH: "unreachable",
+    errno.EADDRNOTAVAIL: "unreachable",
+    errno.ETIMEDOUT: "timeout",
+}
+
+
+def attempt(protocol, address, port, timeout=1.5):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    s = socket.socket(family, kind)
+    s.settimeout(float(timeout))
+    try:
+        s.connect((address, int(port)))
+        if protocol == "udp":
+            s.send(b"hello\n")
+        line = s.recv(2048)
+        return "ok " + line.decode().strip() if line else "closed"
+    except TimeoutError:
+        return "timeout"
+    except OSError as e:
+        return WORDS.get(e.errno, errno.errorcode.get(e.errno, str(e)))
+    finally:
+        s.close()
+
+
+def spoof(interface, source, destination, port):
+    payload = b"spoofed"
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    udp = (4242).to_bytes(2, "big") + int(port).to_bytes(2, "big")
+    udp += (8 + len(payload)).to_bytes(2, "big") + b"\0\0" + payload
+    ip = bytes([0x45, 0]) + (20 + len(udp)).to_bytes(2, "big") + b"\0\1\0\0" + bytes([64, 17, 0, 0])
+    ip += socket.inet_aton(source) + socket.inet_aton(destination)
+    s.sendto(ip + udp, (destination, 0))
+
+
+def count(port, seconds):
+    sockets = [listener("udp", a, port) for a in ("0.0.0.0", "::")]
+    print("ready", flush=True)
+    end = time.monotonic() + float(seconds)
+    selector = selectors.DefaultSelector()
+    for s in sockets:
+        selector.register(s, selectors.EVENT_READ)
+    number = 0
+    while (left := end - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            key.fileobj.recv(2048)
+            number += 1
+    print(number)
+
+
+def main():
+    command, arguments = sys.argv[1], sys.argv[2:]
+    if command == "serve":
+        serve(arguments)
+    elif command == "try":
+        result = attempt(*arguments)
+        print(result)
+        sys.exit(0 if result.startswith("ok") else 1)
+    elif command == "time":
+        start = time.monotonic()
+        result = attempt(*arguments)
+        print(round((time.monotonic() - start) * 1000), result)
+    elif command == "spoof":
+        spoof(*arguments)
+    elif command == "count":
+        count(*arguments)
+
+
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

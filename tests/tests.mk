@@ -1,0 +1,41 @@
+# The test goals. tests/run does the work: it runs each test with a time limit, compares this machine
+# before and after, and ends with "N passed, N failed, N skipped". See tests/README.md.
+
+RUN := tests/run --build $(B) --make "$(MAKE)"
+
+.PHONY: check check-quick live golden lint clang san valgrind fuzz-short bench try
+# + : the runner starts make itself.
+check:
+	+@$(RUN) all
+# What a developer runs every minute: build, unit, golden, structure.
+check-quick:
+	+@$(RUN) unit golden structure
+live golden lint clang san valgrind:
+	+@$(RUN) $@
+fuzz-short:
+	+@$(RUN) fuzz
+
+bench: all
+	tests/bench/run $(B)
+
+try: all
+	tests/try $(B)
+
+# Fuzzers: tests/fuzz/fuzz_*.c, each a libFuzzer program over the pure code (and the service's parsers).
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer -Isrc -D_GNU_SOURCE
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
+$(B)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) $(CPPFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+FUZZ_OBJECTS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(BASE) $(POLICY) $(PLAN))
+.PRECIOUS: $(B)/fuzz/obj/%.o
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	clang $(FUZZ_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -o $@ $^ $(PKG_LIBS)
+-include $(shell find $(B)/fuzz/obj -name '*.d' 2>/dev/null)
