@@ -1,0 +1,167 @@
+/* From file, options and values to one checked policy: the file first, then the options in their
+ * order, so that a rule of the command line stands behind those of the file. */
+#include "assemble.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "load.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+
+void assembled_free(struct assembled *assembled)
+{
+    policy_free(assembled->policy);
+    *assembled = (struct assembled){0};
+}
+
+/* Turns the -D options into values with a position each. */
+static int collect_values(const struct options *options, struct policy *policy,
+                          struct policy_value *values, struct error *error)
+{
+    for (size_t i = 0; i < options->values_count; i++) {
+        const char *text = options->values[i];
+        const char *equals = strchr(text, '=');
+
+        if (!equals || equals == text)
+            return error_set(error, -EINVAL, "-D '%s': not NAME=VALUE", text);
+        values[i] = (struct policy_value){
+            .name = arena_strndup(policy->arena, text, (size_t)(equals - text)),
+            .value = equals + 1,
+            .where = {.source =
+                          sources_add(&policy->sources, "option -D", text, strlen(text), true),
+                      .line = 1,
+                      .column = 1,
+                      .length = (uint32_t)strlen(text)},
+        };
+    }
+    return 0;
+}
+
+/* The base name without ".conf": the default name of the jail. */
+static void note_file(struct policy *policy, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    size_t length = strlen(base);
+
+    if (length > 5 && strcmp(base + length - 5, ".conf") == 0)
+        length -= 5;
+    policy->file_base = arena_strndup(policy->arena, base, length);
+    policy->file_path = arena_strndup(policy->arena, path, strlen(path));
+}
+
+static bool has_network(const struct policy *policy, const char *name)
+{
+    for (size_t i = 0; i < policy->networks_count; i++)
+        if (strcmp(policy->networks[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_bridge(const char *name)
+{
+    char path[128];
+    struct stat status;
+
+    if (strchr(name, '/') || strlen(name) > IFNAME_MAX)
+        return false;
+    (void)snprintf(path, sizeof path, "/sys/class/net/%s/bridge", name); /* fits: bounded above */
+    return stat(path, &status) == 0;
+}
+
+/* `--net WORD` as statements: a network of the policy, an existing bridge, else a device. */
+static void net_statement(const struct policy *policy, const char *net, struct buf *text)
+{
+    if (strcmp(net, "relay") == 0)
+        buf_puts(text, "link relay");
+    else if (has_network(policy, net))
+        buf_printf(text, "link eth0 bridge \"%s\"", net);
+    else if (is_bridge(net))
+        buf_printf(text, "network \"%s\" { external }; link eth0 bridge \"%s\"", net, net);
+    else
+        buf_printf(text, "link \"%s\" device \"%s\"", net, net);
+}
+
+static void parse_net(const struct options *options, struct policy *policy, struct diags *diags,
+                      const struct policy_reader *reader)
+{
+    cleanup_buf struct buf text = {0};
+
+    if (!options->net)
+        return;
+    if (strcmp(options->net, "none") == 0) {
+        if (policy->links_count > 0)
+            diag_error(diags, policy->links[0].where,
+                       "the policy has a link, but the command line says '--net none'");
+        return;
+    }
+    net_statement(policy, options->net, &text);
+    (void)policy_parse(policy, diags, "option --net", NULL, buf_text(&text), text.length, true,
+                       reader, NULL, 0); /* errors are counted in diags */
+}
+
+static void parse_statements(const struct options *options, struct policy *policy,
+                             struct diags *diags, const struct policy_reader *reader,
+                             const struct policy_value *values)
+{
+    for (size_t i = 0; i < options->statements_count; i++) {
+        const struct option_statement *statement = &options->statements[i];
+        char *name = arena_printf(policy->arena, "option %s", statement->option);
+
+        (void)policy_parse(policy, diags, name, NULL, statement->text, strlen(statement->text),
+                           true, reader, values,
+                           options->values_count); /* errors are counted in diags */
+    }
+}
+
+static int assemble(const struct options *options, struct assembled *assembled,
+                    struct loader *loader, struct error *error)
+{
+    struct policy *policy = assembled->policy;
+    struct diags *diags = assembled->diags;
+    struct policy_reader reader = loader_reader(loader);
+    struct policy_value *values =
+        arena_alloc(policy->arena, (options->values_count + 1) * sizeof *values);
+    int result = collect_values(options, policy, values, error);
+
+    if (result < 0)
+        return result;
+    if (options->policy) {
+        struct trusted_file file = {0};
+        result = load_policy(options->policy, &file, error);
+        if (result < 0)
+            return result == -EINVAL ? -EPERM : result;
+        note_file(policy, file.path);
+        (void)policy_parse(policy, diags, file.path, file.path, file.text, file.length, false,
+                           &reader, values, options->values_count); /* counted in diags */
+        trusted_file_free(&file);
+    }
+    parse_net(options, policy, diags, &reader);
+    parse_statements(options, policy, diags, &reader, values);
+    (void)policy_check(policy, diags); /* errors are counted in diags */
+    if (diags->error_count == 0)
+        (void)policy_refuse_unavailable(policy, diags); /* the same */
+    return diags->error_count > 0 ? -EINVAL : 0;
+}
+
+int assemble_policy(const struct options *options, struct assembled *ret_assembled,
+                    struct error *error)
+{
+    struct loader loader = {0};
+
+    *ret_assembled = (struct assembled){.policy = policy_new()};
+    ret_assembled->diags = policy_diags(ret_assembled->policy);
+    if (getauxval(AT_SECURE) &&
+        (options->statements_count || options->values_count || options->net)) {
+        error_set(error, -EPERM,
+                  "netjail has privilege that its caller lacks: it takes a policy "
+                  "only from a file that belongs to root");
+        return -EPERM;
+    }
+    int result = assemble(options, ret_assembled, &loader, error);
+    loader_free(&loader);
+    return result;
+}

@@ -1,0 +1,262 @@
+/* The jail's claim on the host.
+ *
+ * Order: lock, collect the dead, look (facts), plan, write the lease, and only then may anything on
+ * the host change. The record in the lease says what will be done before it is done; whoever finds
+ * the lease without its lock can take everything back. What must not happen: a change that no
+ * lease tells of, or two jails that look before one of them has written. */
+#include "claim.h"
+
+#include "kernel/collect.h"
+#include "kernel/sysctl.h"
+#include "plan/undo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_TIMEOUT_MS   30000
+#define ENDING_TIMEOUT_MS 2000
+#define ENDING_POLL_MS    10
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The state directory. An ordinary user whose jail changes nothing can do without one. */
+static int open_directory(struct claim *claim, bool privileged, struct error *error)
+{
+    struct error ignored = {0};
+
+    if (lease_directory_open(true, &claim->directory, privileged ? error : &ignored) == 0)
+        return 0;
+    claim->directory = NULL;
+    return privileged ? error->code : 0;
+}
+
+/* Looks at the host: facts, and the records of the others. */
+static int look(struct claim *claim, bool privileged, struct error *error)
+{
+    int result = 0;
+
+    facts_free(claim->facts);
+    claim->facts = facts_new();
+    claim->facts->privileged = privileged;
+    claim->facts->pid = getpid();
+    if (claim->directory && claim->host) {
+        result = lease_collect(claim->directory, claim->host, claim->is_locked, error);
+        if (result < 0)
+            return result;
+    }
+    if (claim->directory)
+        result = lease_scan(claim->directory, claim->name, claim->facts, NULL, NULL, error);
+    if (result == 0)
+        result = facts_collect(claim->host, claim->facts, error);
+    return result;
+}
+
+/* Present values of the host's sysctls that the plan changes, unless another jail changed them
+ * before us and noted the original. */
+static int note_sysctls(struct claim *claim, struct error *error)
+{
+    record_inherit_sysctls(claim->record, claim->plan, claim->facts->others,
+                           claim->facts->others_count);
+    for (size_t i = 0; i < claim->plan->ops_count; i++) {
+        const struct op *op = &claim->plan->ops[i];
+        if (op->kind != OP_SYSCTL_SET || op->where != WHERE_HOST)
+            continue;
+        int result = sysctl_note(op, claim->record, error);
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+static int make_record(struct claim *claim, const struct policy *policy, const char *command,
+                       struct error *error)
+{
+    struct record *record = record_new();
+
+    record_free(claim->record);
+    claim->record = record;
+    (void)snprintf(record->name, sizeof record->name, "%s", claim->name); /* same size */
+    record->pid = getpid();
+    record->pid_start = process_start_time(getpid());
+    record->uid = getuid();
+    record->started_s = (uint64_t)time(NULL);
+    record->policy = policy->file_path ? policy->file_path : "";
+    record->command = command;
+    int result = netns_identity(&record->netns_cookie, &record->netns_inode);
+    if (result < 0)
+        return error_errno(error, result, "cannot tell the network namespace");
+    record_from_plan(record, claim->plan);
+    return note_sysctls(claim, error);
+}
+
+/* One attempt, under the lock. -EAGAIN: something is in the way that is about to go. */
+static int attempt(struct claim *claim, const struct policy *policy, bool privileged,
+                   const char *command, struct diags *diags, struct error *error)
+{
+    bool is_ending = false;
+    int result = look(claim, privileged, error);
+
+    if (result < 0)
+        return result;
+    result = plan_build(policy, claim->facts, diags, &claim->plan);
+    if (result < 0)
+        return result == -EAGAIN ? -EAGAIN : -EINVAL;
+    result = make_record(claim, policy, command, error);
+    if (result < 0)
+        return result == -EINVAL ? -EIO : result;
+    if (!claim->directory)
+        return 0;
+    result = lease_create(claim->directory, claim->record, &claim->lease, &is_ending, error);
+    if (result == -EEXIST && is_ending)
+        return -EAGAIN;
+    if (result == -EEXIST) {
+        error->where = policy->name_where;
+        return -EEXIST;
+    }
+    if (result < 0 && !claim->plan->needs_host) {
+        *error = (struct error){0}; /* an unlisted jail is as strong as a listed one */
+        return 0;
+    }
+    return result == -EINVAL ? -EIO : result;
+}
+
+int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
+               const char *command, struct diags *diags, struct error *error)
+{
+    static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
+    int64_t deadline_ms = now_ms() + ENDING_TIMEOUT_MS;
+    size_t diags_before = diags->list_count;
+    int result;
+
+    plan_jail_name(policy, getpid(), claim->name);
+    result = open_directory(claim, privileged, error);
+    if (result == 0 && privileged && policy->links_count > 0)
+        result = kernel_open(&no_jail, true, &claim->host, error);
+    while (result == 0) {
+        if (claim->host) {
+            result = lease_lock(claim->directory, LOCK_TIMEOUT_MS, error);
+            if (result < 0)
+                return result;
+            claim->is_locked = true;
+        }
+        result = attempt(claim, policy, privileged, command, diags, error);
+        if (result == 0 && claim->plan->needs_host)
+            return 0;
+        claim_unlock(claim);
+        if (result != -EAGAIN)
+            return result;
+        if (now_ms() >= deadline_ms)
+            return error->text[0] ? (error->code = -EBUSY) : -EINVAL;
+        plan_free(claim->plan);
+        claim->plan = NULL;
+        diags->list_count = diags_before;
+        diags->error_count = 0;
+        *error = (struct error){0};
+        (void)usleep(ENDING_POLL_MS * 1000); /* an early wake-up only looks again */
+        result = 0;
+    }
+    return result;
+}
+
+int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,
+               struct error *error)
+{
+    struct error ignored = {0};
+
+    plan_jail_name(policy, getpid(), claim->name);
+    if (lease_directory_open(false, &claim->directory, &ignored) < 0)
+        claim->directory = NULL; /* nobody has run a jail here yet */
+    claim->facts = facts_new();
+    claim->facts->pid = getpid();
+    claim->facts->privileged = true;
+    int result = 0;
+    if (claim->directory)
+        result = lease_scan(claim->directory, claim->name, claim->facts, NULL, NULL, error);
+    if (result == 0)
+        result = facts_collect(NULL, claim->facts, error);
+    claim->facts->privileged = true;
+    if (result == 0 && plan_build(policy, claim->facts, diags, &claim->plan) < 0)
+        result = -EINVAL;
+    return result;
+}
+
+void claim_unlock(struct claim *claim)
+{
+    if (claim->is_locked)
+        lease_unlock(claim->directory);
+    claim->is_locked = false;
+}
+
+/* Shared objects go under the lock: only there it is certain that nobody else uses them. */
+static int undo_shared_objects(struct claim *claim, struct error *error)
+{
+    struct facts *facts = facts_new();
+    int result = 0;
+
+    if (!claim->is_locked)
+        result = lease_lock(claim->directory, LOCK_TIMEOUT_MS, error);
+    if (result < 0)
+        goto out;
+    claim->is_locked = true;
+    result = lease_scan(claim->directory, claim->name, facts, NULL, NULL, error);
+    if (result == 0) {
+        struct plan *plan = undo_shared(claim->record, facts->others, facts->others_count);
+        result = apply_undo(claim->host, plan, error);
+        plan_free(plan);
+    }
+out:
+    facts_free(facts);
+    return result;
+}
+
+int claim_undo(struct claim *claim, struct error *error)
+{
+    int result = 0;
+    int shared = 0;
+
+    if (claim->lease && claim->host && claim->record && claim->plan && claim->plan->needs_host) {
+        struct plan *plan = undo_own(claim->record);
+        result = apply_undo(claim->host, plan, error);
+        plan_free(plan);
+        shared = undo_shared_objects(claim, error);
+        result = result < 0 ? result : shared;
+    }
+    /* A lease whose undo failed stays, unlocked: the next netjail or gc tries again. */
+    if (claim->lease && result == 0)
+        lease_remove(claim->lease);
+    else if (claim->lease)
+        lease_close(claim->lease);
+    claim->lease = NULL;
+    claim_unlock(claim);
+    return result;
+}
+
+void claim_mark_ending(struct claim *claim)
+{
+    struct error ignored = {0};
+
+    if (!claim->lease)
+        return;
+    claim->record->state = RECORD_ENDING;
+    (void)lease_write(claim->lease, claim->record, &ignored); /* others then wait no longer */
+}
+
+void claim_free(struct claim *claim)
+{
+    claim_unlock(claim);
+    kernel_close(claim->host);
+    facts_free(claim->facts);
+    plan_free(claim->plan);
+    record_free(claim->record);
+    lease_directory_close(claim->directory);
+    *claim = (struct claim){0};
+}

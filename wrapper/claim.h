@@ -1,0 +1,40 @@
+/* The jail's claim on the host: state directory, facts, plan, record and lease. */
+#pragma once
+
+#include "kernel/apply.h"
+#include "kernel/lease.h"
+#include "plan/build.h"
+
+/* What one jail holds on the host, from the first look to the end of the clean-up. */
+struct claim {
+    struct lease_directory *directory; /* NULL: none can be had, and none is needed */
+    struct lease *lease;               /* NULL: unlisted */
+    struct kernel *host;               /* host sockets; NULL without privilege */
+    struct facts *facts;
+    struct plan *plan;
+    struct record *record;
+    bool is_locked; /* we hold the pool's lock */
+    char name[JAIL_NAME_MAX + 1];
+};
+
+/* Takes the pool's lock (with privilege), cleans up after dead jails, makes plan and record, and
+ * writes the lease. Waits up to 2 s for what a jail that is ending still holds. The lock stays
+ * held when the plan changes the host: claim_unlock() when the changes are made. -EINVAL: the
+ * errors are in diags; else *error. */
+int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
+               const char *command, struct diags *diags, struct error *error);
+
+/* Looks and plans without lock and lease: for dry runs. Privilege is taken as given. */
+int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,
+               struct error *error);
+
+void claim_unlock(struct claim *claim);
+
+/* Takes back what the plan did to the host and removes the lease. Safe on a half-made claim. */
+int claim_undo(struct claim *claim, struct error *error);
+
+/* Marks the lease as ending, so that others know that it pays to wait. */
+void claim_mark_ending(struct claim *claim);
+
+/* Frees memory and descriptors; the lease stays as it is. */
+void claim_free(struct claim *claim);

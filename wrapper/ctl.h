@@ -1,0 +1,33 @@
+/* The commands of netjailctl. Each takes its own arguments (argv[0] is the command's name) and
+ * returns the exit status: 0, 1 no or negative answer, 2 usage, 3 policy errors, 4 system errors.
+ */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+
+#define CTL_OK     0
+#define CTL_NO     1
+#define CTL_USAGE  2
+#define CTL_POLICY 3
+#define CTL_SYSTEM 4
+
+struct ctl_options {
+    bool json;
+    char **arguments; /* what is not an option; NULL-terminated */
+    int arguments_count;
+    const char **values; /* -D NAME=VALUE */
+    int values_count;
+};
+
+int ctl_check(const struct ctl_options *options);
+int ctl_plan(const struct ctl_options *options);
+int ctl_list(const struct ctl_options *options);
+int ctl_gc(const struct ctl_options *options);
+int ctl_doctor(const struct ctl_options *options);
+
+/* Flushes standard output; a full disk or closed pipe is CTL_SYSTEM. */
+int ctl_finish_output(int status);
+
+#define CTL_PROGRAM "netjailctl"

@@ -1,0 +1,67 @@
+/* netjail: the program. Options, policy, run. */
+#include "base/cleanup.h"
+#include "wrapper/assemble.h"
+#include "wrapper/options.h"
+#include "wrapper/report.h"
+#include "wrapper/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+/* A closed stdin, stdout or stderr would let the next opened file take its number, and messages
+ * would go into it. The command gets them closed again: they are opened close-on-exec. */
+static int reserve_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        (void)close(fd); /* the first one that was not needed */
+    return fd < 0 ? -errno : 0;
+}
+
+static int run(const struct options *options)
+{
+    struct assembled assembled = {0};
+    struct error error = {0};
+    int status = EXIT_NETJAIL_FAILED;
+    int result = assemble_policy(options, &assembled, &error);
+
+    if (assembled.diags->list_count > 0)
+        report_diags(assembled.diags, options->quiet);
+    if (result < 0 && error.text[0])
+        report_error("netjail", &assembled.policy->sources, &error);
+    if (result == 0) {
+        assembled.diags->list_count = 0;
+        status = run_jail(options, assembled.policy, assembled.diags);
+    }
+    assembled_free(&assembled);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct error error = {0};
+    enum options_action action = OPTIONS_RUN;
+    int status = EXIT_NETJAIL_FAILED;
+
+    if (reserve_standard_descriptors() < 0)
+        return EXIT_NETJAIL_FAILED; /* not even a message is possible */
+    if (options_parse(argc, argv, &options, &action, &error) < 0) {
+        report_error("netjail", NULL, &error);
+    } else if (action == OPTIONS_RUN) {
+        status = run(&options);
+    } else {
+        status = fputs(action == OPTIONS_HELP ? options_help : "netjail " NETJAIL_VERSION "\n",
+                       stdout) < 0 ||
+                         fflush(stdout) != 0
+                     ? EXIT_NETJAIL_FAILED
+                     : 0;
+    }
+    options_free(&options);
+    return status;
+}

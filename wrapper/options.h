@@ -1,0 +1,45 @@
+/* The command line of netjail as data. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* An option that equals a policy statement. */
+struct option_statement {
+    const char *option; /* as typed: "--allow" */
+    char *text;         /* the statement; owned */
+};
+
+struct options {
+    const char *policy;  /* NULL: none */
+    const char **values; /* -D NAME=VALUE, in order; the array is owned */
+    size_t values_count;
+    struct option_statement *statements;
+    size_t statements_count;
+    const char *net; /* --net; NULL: not given */
+    int *keep_fds;
+    size_t keep_fds_count;
+    bool dry_run;
+    bool json;
+    bool quiet;
+    bool wait_clean;
+    int verbose;
+    char **command; /* into argv, NULL-terminated; NULL: none was given */
+};
+
+enum options_action {
+    OPTIONS_RUN,
+    OPTIONS_HELP,
+    OPTIONS_VERSION,
+};
+
+/* Parses argv; options end at the first word that is none. 0 and the action, or -EINVAL with *error
+ * (and -EOPNOTSUPP for an option whose effect is not built yet). options_free() is always safe. */
+int options_parse(int argc, char **argv, struct options *ret_options,
+                  enum options_action *ret_action, struct error *error);
+void options_free(struct options *options);
+
+/* The text of --help. */
+extern const char options_help[];

@@ -1,0 +1,15 @@
+/* The one place that prints errors. */
+#pragma once
+
+#include "base/diag.h"
+
+/* All diagnostics to stderr; with `quiet` only errors. */
+void report_diags(const struct diags *diags, bool quiet);
+
+/* `PROGRAM: web.conf:12:1: cannot ...`, the line of the policy with its caret, and the hint.
+ * `sources` may be NULL. */
+void report_error(const char *program, const struct sources *sources, const struct error *error);
+
+/* One line of --verbose: `netjail: ...`. */
+void report_note(const char *program, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));

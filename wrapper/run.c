@@ -1,0 +1,360 @@
+/* Runs a command in a jail, from the checked policy to the end of all clean-up.
+ *
+ * The order is the promise (design: "never a moment in which an interface is up and the rules are
+ * not there"), so it stands here in one place:
+ *
+ *   claim      plan made, lease written                         nothing has changed yet
+ *   jail       init runs in new namespaces, command does not exist
+ *   rules      one transaction with the drop policy, read back
+ *   links      bridge, veth, addresses, routes, forwarding      what is on the host is in the lease
+ *   service    published sockets are served
+ *   self-test  links read back, init has given up its privilege
+ *   release    the command runs; the supervisor has given up its privilege
+ *   supervise  status mirrored
+ *   undo       by a child, while the caller has its status already
+ *
+ * Any failure before the release: everything is undone, the command never ran, 125. */
+#include "run.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "claim.h"
+#include "jail/jail.h"
+#include "kernel/nflog.h"
+#include "plan/print.h"
+#include "report.h"
+#include "service_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define PROGRAM               "netjail"
+#define RENEW_INTERVAL_MS     (HOST_ELEMENT_TIMEOUT_MS / 3)
+#define WAIT_CLEAN_TIMEOUT_MS 60000
+
+struct run {
+    const struct options *options;
+    const struct policy *policy;
+    struct diags *diags;
+    bool privileged;
+    struct identity identity;
+    struct claim claim;
+    struct jail jail;
+    bool has_jail;
+    struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
+    struct applied applied;
+    struct service service;
+    struct error error;
+};
+
+static void note(const struct run *run, const char *text)
+{
+    if (run->options->verbose > 0)
+        report_note(PROGRAM, "%s: %s", run->claim.name, text);
+}
+
+static void warn_uid0(const struct run *run)
+{
+    uid_t uid = run->identity.keep ? geteuid() : run->identity.uid;
+
+    if (uid == 0 && run->privileged && !run->options->quiet)
+        report_note(PROGRAM, "warning: the command runs as root and can change the host's files; "
+                             "`user NAME` in the policy or --user NAME gives it another user");
+}
+
+/* Everything that can be known without changing anything. */
+static int prepare(struct run *run)
+{
+    int result = privs_refuse_setuid(&run->error);
+
+    if (result == 0)
+        result = signals_take(&run->error);
+    run->privileged = privs_over_host();
+    if (result == 0)
+        result = identity_resolve(run->policy, run->privileged, &run->identity, &run->error);
+    return result;
+}
+
+static int start_init(struct run *run)
+{
+    struct jail_setup setup = {
+        .policy = run->policy,
+        .plan = run->claim.plan,
+        .identity = run->identity,
+        .privileged = run->privileged,
+        .name = run->claim.name,
+        .policy_text = run->policy->file_path ? run->policy->file_path : "",
+        .argv = run->options->command,
+        .keep_fds = run->options->keep_fds,
+        .keep_fds_count = run->options->keep_fds_count,
+        .verbose = run->options->verbose,
+    };
+    int result = jail_start(&setup, &run->jail, &run->error);
+
+    if (result < 0)
+        return result;
+    run->has_jail = true;
+    struct jail_sockets sockets = {
+        .route_fd = run->jail.route_fd, .nft_fd = run->jail.nft_fd, .netns_fd = run->jail.netns_fd};
+    return kernel_open(&sockets, run->claim.plan->needs_host, &run->kernel, &run->error);
+}
+
+/* The number of ops at the beginning of the plan that must be in force before any link is up. */
+static size_t count_rule_ops(const struct plan *plan)
+{
+    size_t count = 0;
+
+    while (count < plan->ops_count && plan->ops[count].where == WHERE_JAIL &&
+           plan->ops[count].kind != OP_LINK_UP && plan->ops[count].kind != OP_ADDRESS_ADD &&
+           plan->ops[count].kind != OP_ROUTE_ADD)
+        count++;
+    return count;
+}
+
+static int start_service(struct run *run)
+{
+    if (!run->claim.plan->needs_service)
+        return 0;
+    if (run->policy->log_denied) {
+        int result = nflog_bind(run->jail.nflog_fd, NFLOG_GROUP_DENIED, &run->error);
+        if (result < 0)
+            return result;
+    }
+    return service_start(run->policy, run->claim.plan, run->claim.name, &run->applied, &run->jail,
+                         &run->service, &run->error);
+}
+
+/* Rules, links, service, self-test: the network as the policy says. */
+static int build_network(struct run *run)
+{
+    const struct plan *plan = run->claim.plan;
+    size_t rules = count_rule_ops(plan);
+    int result = apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
+
+    if (result == 0)
+        result = verify_rules(run->kernel, plan, &run->error);
+    if (result == 0)
+        note(run, "rules are loaded and read back");
+    if (result == 0)
+        result = apply_plan(run->kernel, plan, rules, plan->ops_count - rules, &run->applied,
+                            &run->error);
+    claim_unlock(&run->claim);
+    if (result == 0)
+        result = start_service(run);
+    if (result == 0)
+        result = verify_links(run->kernel, plan, &run->error);
+    if (result == 0)
+        note(run, "links are up and read back");
+    if (result == 0 && run->service.pid > 0)
+        result = service_wait_ready(&run->service, &run->error);
+    return result;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd); /* sockets and pipes of ours: nothing is lost */
+    *fd = -1;
+}
+
+/* After the set-up the supervisor needs none of the jail's sockets and, unless something on the
+ * host must be undone, no privilege. */
+static int shrink(struct run *run)
+{
+    applied_free(&run->applied);
+    close_fd(&run->jail.service_fd);
+    close_fd(&run->jail.nflog_fd);
+    return privs_shrink_supervisor(run->claim.plan->needs_host, &run->error);
+}
+
+/* Takes everything back, in this process. */
+static void take_back(struct run *run)
+{
+    struct error error = {0};
+
+    if (run->has_jail)
+        jail_destroy(&run->jail);
+    service_stop(&run->service);
+    if (claim_undo(&run->claim, &error) < 0) {
+        report_error(PROGRAM, NULL, &error);
+        report_note(PROGRAM, "hint: `netjailctl gc` tries again to remove what is left");
+    }
+}
+
+static void release_memory(struct run *run)
+{
+    applied_free(&run->applied);
+    kernel_close(run->kernel);
+    claim_free(&run->claim);
+    free(run->identity.groups);
+}
+
+static int fail(struct run *run, int status)
+{
+    if (run->diags->error_count > 0)
+        report_diags(run->diags, true);
+    else
+        report_error(PROGRAM, &run->policy->sources, &run->error);
+    take_back(run);
+    release_memory(run);
+    return status;
+}
+
+static void renew(void *context)
+{
+    struct run *run = context;
+    struct error error = {0};
+
+    if (apply_renew(run->kernel, run->claim.plan, &error) < 0)
+        report_error(PROGRAM, NULL, &error); /* until then the elements last 60 s more */
+}
+
+static void service_died(void *context, int wait_status)
+{
+    struct run *run = context;
+
+    run->service.pid = 0;
+    report_note(PROGRAM,
+                "%s: netjail-service ended unexpectedly (%s %d): published ports on the "
+                "host's loopback no longer answer",
+                run->claim.name, WIFSIGNALED(wait_status) ? "signal" : "status",
+                WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status));
+}
+
+/* systemd kills the remaining processes of a unit when its main process has ended, and a container
+ * ends with its pid 1: there is nobody to leave the clean-up to. */
+static bool must_clean_here(const struct run *run)
+{
+    const char *systemd_pid = getenv("SYSTEMD_EXEC_PID");
+
+    return run->options->wait_clean || getpid() == 1 ||
+           (systemd_pid && strtol(systemd_pid, NULL, 10) == getpid());
+}
+
+/* In the child that cleans up: nothing of the caller's may be held open, or a pipe would not end.
+ */
+static void detach(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    (void)setsid(); /* fails only for a group leader, which a new child is not */
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (null < 0 || dup2(null, fd) < 0)
+            (void)close(fd); /* without /dev/null the descriptor is just closed */
+    close_fd(&null);
+}
+
+/* The end: the caller gets its status now, the host is cleaned by a child. */
+static void finish(struct run *run, int wait_status)
+{
+    struct error error = {0};
+
+    service_stop(&run->service);
+    if (!run->claim.plan->needs_host || must_clean_here(run)) {
+        take_back(run);
+        if (run->options->wait_clean && run->claim.directory &&
+            lease_wait_clean(run->claim.directory, WAIT_CLEAN_TIMEOUT_MS, &error) < 0)
+            report_error(PROGRAM, NULL, &error);
+        exit_like(wait_status);
+    }
+    claim_mark_ending(&run->claim);
+    pid_t child = fork();
+    if (child == 0) {
+        detach();
+        take_back(run);
+        _exit(0);
+    }
+    if (child < 0)
+        take_back(run);
+    exit_like(wait_status);
+}
+
+static int supervise_command(struct run *run)
+{
+    struct supervision supervision = {
+        .jail = &run->jail,
+        .service_pid = run->service.pid,
+        .renew_interval_ms = run->claim.plan->needs_host ? RENEW_INTERVAL_MS : 0,
+        .renew = renew,
+        .service_died = service_died,
+        .context = run,
+    };
+    int wait_status = 0;
+    int result = supervise(&supervision, &wait_status, &run->error);
+
+    if (result < 0)
+        return fail(run, EXIT_NETJAIL_FAILED);
+    finish(run, wait_status);
+    return 0; /* finish() does not return */
+}
+
+static int start(struct run *run)
+{
+    int result = start_init(run);
+
+    if (result == 0)
+        result = build_network(run);
+    if (result == 0)
+        result = jail_ready(&run->jail, &run->error);
+    if (result == 0)
+        result = shrink(run);
+    if (result < 0)
+        return fail(run, EXIT_NETJAIL_FAILED);
+    note(run, "the command runs now");
+    result = jail_release(&run->jail, &run->error);
+    if (result < 0)
+        return fail(run, result == -ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_CANNOT_EXECUTE);
+    return supervise_command(run);
+}
+
+static int show_plan(struct run *run)
+{
+    cleanup_buf struct buf text = {0};
+
+    plan_print(run->claim.plan, run->claim.name, &text);
+    (void)fputs(buf_text(&text), stdout); /* looked at by fflush() */
+    bool failed = fflush(stdout) != 0;
+    if (failed)
+        error_errno(&run->error, -errno, "cannot write the plan");
+    release_memory(run);
+    return failed ? EXIT_NETJAIL_FAILED : 0;
+}
+
+/* A dry run looks, plans and prints; it takes no lease and no lock. */
+static int dry_run(struct run *run)
+{
+    int result = claim_look(&run->claim, run->policy, run->diags, &run->error);
+
+    return result < 0 ? fail(run, EXIT_NETJAIL_FAILED) : show_plan(run);
+}
+
+int run_jail(const struct options *options, struct policy *policy, struct diags *diags)
+{
+    struct run run = {
+        .options = options,
+        .policy = policy,
+        .diags = diags,
+        .service.report_fd = -1,
+        .jail = {.init_pidfd = -1,
+                 .control_fd = -1,
+                 .service_fd = -1,
+                 .route_fd = -1,
+                 .nft_fd = -1,
+                 .nflog_fd = -1,
+                 .netns_fd = -1},
+    };
+    int result = prepare(&run);
+
+    if (result < 0)
+        return fail(&run, EXIT_NETJAIL_FAILED);
+    if (options->dry_run)
+        return dry_run(&run);
+    warn_uid0(&run);
+    result = claim_take(&run.claim, policy, run.privileged, options->command[0], diags, &run.error);
+    if (result < 0)
+        return fail(&run, EXIT_NETJAIL_FAILED);
+    return start(&run);
+}

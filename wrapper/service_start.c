@@ -1,0 +1,282 @@
+/* Starts netjail-service for a jail: the configuration as a sealed memfd, sockets at fixed
+ * descriptor numbers (service/protocol.h), an empty environment. The service gives up its privilege
+ * by itself before it reads anything that comes from the jail or the network. */
+#include "service_start.h"
+
+#include "base/cleanup.h"
+#include "service/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#define SERVICE_READY_TIMEOUT_MS 5000
+
+static int find_service(char path[PATH_MAX], struct error *error)
+{
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+    if (length > 0) {
+        path[length] = '\0';
+        char *slash = strrchr(path, '/');
+        if (slash && (size_t)(slash - path) + sizeof "/netjail-service" <= PATH_MAX) {
+            memcpy(slash, "/netjail-service", sizeof "/netjail-service");
+            if (access(path, X_OK) == 0)
+                return 0;
+        }
+    }
+    (void)snprintf(path, PATH_MAX, "%s", NETJAIL_PREFIX "/libexec/netjail/netjail-service");
+    if (access(path, X_OK) == 0)
+        return 0;
+    error_errno(error, -errno, "cannot find netjail-service");
+    error_hint(error, "it belongs beside netjail or to " NETJAIL_PREFIX "/libexec/netjail");
+    return error->code;
+}
+
+/* Where a connection to the listener's port goes inside the jail, in the order of trying. */
+static void fill_targets(const struct plan *plan, const struct addr *listen,
+                         struct service_listener *listener)
+{
+    static const struct addr loopback4 = {.family = ADDR_V4, .bytes = {127, 0, 0, 1}};
+    static const struct addr loopback6 = {.family = ADDR_V6, .bytes = {[15] = 1}};
+    bool is_v4 = listen->family == ADDR_V4;
+    uint8_t count = 0;
+
+    for (size_t i = 0; i < plan->addresses_count && count == 0; i++)
+        if (plan->addresses[i].prefix.addr.family == listen->family)
+            listener->targets[count++] = plan->addresses[i].prefix.addr;
+    listener->targets[count++] = is_v4 ? loopback4 : loopback6;
+    listener->targets[count++] = is_v4 ? loopback6 : loopback4;
+    listener->target_count = count;
+}
+
+static int count_listeners(const struct plan *plan, size_t *ret_count, struct error *error)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->ops_count; i++)
+        count += plan->ops[i].kind == OP_LISTEN;
+    if (count > SERVICE_LISTENERS_MAX)
+        return error_set(error, -E2BIG, "too many published ports: %zu sockets, at most %d", count,
+                         SERVICE_LISTENERS_MAX);
+    *ret_count = count;
+    return 0;
+}
+
+static int write_all(int fd, const void *bytes, size_t length)
+{
+    const char *at = bytes;
+
+    while (length > 0) {
+        ssize_t wrote = write(fd, at, length);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return wrote < 0 ? -errno : -EIO;
+        at += wrote;
+        length -= (size_t)wrote;
+    }
+    return 0;
+}
+
+/* The configuration in a memfd that nobody can change any more. */
+static int make_config(const struct policy *policy, const struct plan *plan, const char *jail_name,
+                       size_t listeners, int *ret_fd, struct error *error)
+{
+    struct service_config config = {
+        .magic = SERVICE_MAGIC,
+        .listener_count = (uint32_t)listeners,
+        .connection_limit = policy->connection_limit,
+        .log = policy->log_denied,
+        .log_json = policy->log_json,
+    };
+    cleanup_fd int fd = memfd_create("netjail-service", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot make the service's configuration");
+
+    (void)snprintf(config.jail_name, sizeof config.jail_name, "%s", jail_name); /* fits */
+    (void)snprintf(config.policy_name, sizeof config.policy_name, "%s",
+                   policy->file_path ? policy->file_path : ""); /* shown only; may be cut */
+    int result = write_all(fd, &config, sizeof config);
+    for (size_t i = 0; result == 0 && i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->kind != OP_LISTEN)
+            continue;
+        struct service_listener listener = {.protocol = op->listen.protocol,
+                                            .jail_port = op->listen.jail_port};
+        fill_targets(plan, &op->listen.addr, &listener);
+        result = write_all(fd, &listener, sizeof listener);
+    }
+    if (result == 0 &&
+        (lseek(fd, 0, SEEK_SET) != 0 ||
+         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0))
+        result = -errno;
+    if (result < 0)
+        return error_errno(error, result, "cannot write the service's configuration");
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+/* File actions that put descriptors at their fixed numbers. */
+struct placement {
+    posix_spawn_file_actions_t actions;
+    int *moved; /* copies above all targets, so that dup2() overwrites none; closed after the spawn
+                 */
+    size_t moved_count;
+    int above; /* the first number above all targets */
+};
+
+static int place(struct placement *placement, int fd, int target)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, placement->above);
+
+    if (copy < 0)
+        return -errno;
+    placement->moved[placement->moved_count++] = copy;
+    return -posix_spawn_file_actions_adddup2(&placement->actions, copy, target);
+}
+
+static void placement_end(struct placement *placement)
+{
+    for (size_t i = 0; i < placement->moved_count; i++)
+        (void)close(placement->moved[i]); /* our copies only */
+    free(placement->moved);
+    (void)posix_spawn_file_actions_destroy(&placement->actions); /* cannot fail on Linux */
+}
+
+static int place_all(struct placement *placement, const struct plan *plan,
+                     const struct applied *applied, const int fixed[5])
+{
+    int target = SERVICE_FIRST_LISTENER;
+    int result = 0;
+
+    for (int i = 0; result == 0 && i < 5; i++)
+        if (fixed[i] >= 0)
+            result = place(placement, fixed[i], SERVICE_CONFIG_FD + i);
+    for (size_t i = 0; result == 0 && i < plan->ops_count; i++)
+        if (plan->ops[i].kind == OP_LISTEN)
+            result = place(placement, applied->listen_fds[i], target++);
+    return result;
+}
+
+static int spawn_service(const char *path, struct placement *placement, pid_t *ret_pid)
+{
+    char *const argv[] = {(char[]){"netjail-service"}, NULL};
+    char *const environment[] = {NULL};
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigset_t all;
+
+    (void)sigemptyset(&none); /* cannot fail */
+    (void)sigfillset(&all);   /* cannot fail */
+    int result = posix_spawnattr_init(&attributes);
+    if (result != 0)
+        return -result;
+    (void)posix_spawnattr_setsigmask(&attributes, &none);   /* cannot fail */
+    (void)posix_spawnattr_setsigdefault(&attributes, &all); /* cannot fail */
+    /* A group of its own: signals of the terminal are the command's. */
+    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                    POSIX_SPAWN_SETPGROUP); /* cannot fail */
+    result = posix_spawn(ret_pid, path, &placement->actions, &attributes, argv, environment);
+    (void)posix_spawnattr_destroy(&attributes); /* cannot fail */
+    return -result;
+}
+
+static int open_log(const struct policy *policy, int *ret_fd, struct error *error)
+{
+    if (!policy->log_denied)
+        return 0;
+    int fd = policy->log_target == LOG_FILE
+                 ? open(policy->log_path,
+                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640)
+                 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) {
+        error->where = policy->log_where;
+        return error_errno(error, -errno, "cannot open the log '%s'",
+                           policy->log_target == LOG_FILE ? policy->log_path : "stderr");
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+int service_start(const struct policy *policy, const struct plan *plan, const char *jail_name,
+                  const struct applied *applied, struct jail *jail, struct service *ret_service,
+                  struct error *error)
+{
+    struct placement placement = {0};
+    char path[PATH_MAX];
+    size_t listeners = 0;
+    cleanup_fd int config_fd = -1;
+    cleanup_fd int log_fd = -1;
+    int report[2];
+    pid_t pid;
+
+    int result = find_service(path, error);
+    if (result == 0)
+        result = count_listeners(plan, &listeners, error);
+    if (result == 0)
+        result = make_config(policy, plan, jail_name, listeners, &config_fd, error);
+    if (result == 0)
+        result = open_log(policy, &log_fd, error);
+    if (result < 0)
+        return result;
+    if (pipe2(report, O_CLOEXEC) != 0)
+        return error_errno(error, -errno, "cannot make a pipe to netjail-service");
+    cleanup_fd int report_read = report[0];
+    cleanup_fd int report_write = report[1];
+    cleanup_fd int init_fd = take_fd(&jail->service_fd);
+    const int fixed[5] = {config_fd, init_fd, policy->log_denied ? jail->nflog_fd : -1,
+                          report_write, log_fd};
+
+    placement.above = SERVICE_FIRST_LISTENER + (int)listeners;
+    placement.moved = calloc(listeners + 5, sizeof *placement.moved);
+    result = placement.moved ? -posix_spawn_file_actions_init(&placement.actions) : -ENOMEM;
+    if (result < 0) {
+        free(placement.moved);
+        return error_errno(error, result, "cannot start netjail-service");
+    }
+    result = place_all(&placement, plan, applied, fixed);
+    if (result == 0)
+        result = spawn_service(path, &placement, &pid);
+    placement_end(&placement);
+    if (result < 0)
+        return error_errno(error, result, "cannot start '%s'", path);
+    *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_read)};
+    return 0;
+}
+
+int service_wait_ready(const struct service *service, struct error *error)
+{
+    struct pollfd wait = {.fd = service->report_fd, .events = POLLIN};
+    char byte = 0;
+    int ready;
+
+    do
+        ready = poll(&wait, 1, SERVICE_READY_TIMEOUT_MS);
+    while (ready < 0 && errno == EINTR);
+    if (ready < 0)
+        return error_errno(error, -errno, "cannot wait for netjail-service");
+    if (ready == 0)
+        return error_set(error, -ETIMEDOUT, "netjail-service did not become ready within 5 s");
+    if (read(service->report_fd, &byte, 1) != 1 || byte != 'R')
+        return error_set(error, -EPIPE, "netjail-service ended before it was ready");
+    return 0;
+}
+
+void service_stop(struct service *service)
+{
+    if (service->pid > 0) {
+        (void)kill(service->pid, SIGKILL);    /* it may have ended already */
+        (void)waitpid(service->pid, NULL, 0); /* the same */
+    }
+    if (service->report_fd >= 0)
+        (void)close(service->report_fd); /* a pipe that we only read */
+    *service = (struct service){.report_fd = -1};
+}

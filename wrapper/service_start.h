@@ -1,0 +1,23 @@
+/* Starts netjail-service for a jail. */
+#pragma once
+
+#include "jail/jail.h"
+#include "kernel/apply.h"
+#include "plan/plan.h"
+
+struct service {
+    pid_t pid;     /* 0: none */
+    int report_fd; /* EOF when the service has gone */
+};
+
+/* Starts the service with the plan's listening sockets, the channel to init (taken from `jail`) and
+ * the jail's NFLOG socket when the policy logs. The sockets in `applied` stay the caller's. On
+ * failure nothing runs. */
+int service_start(const struct policy *policy, const struct plan *plan, const char *jail_name,
+                  const struct applied *applied, struct jail *jail, struct service *ret_service,
+                  struct error *error);
+
+/* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */
+int service_wait_ready(const struct service *service, struct error *error);
+
+void service_stop(struct service *service);
