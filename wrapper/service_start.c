@@ -19,20 +19,21 @@
 
 #define SERVICE_READY_TIMEOUT_MS 5000
 
-static int find_service(char path[PATH_MAX], struct error *error)
+int service_find(char *path, size_t size, struct error *error)
 {
-    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
+    ssize_t length = readlink("/proc/self/exe", path, size - 1);
 
     if (length > 0) {
         path[length] = '\0';
         char *slash = strrchr(path, '/');
-        if (slash && (size_t)(slash - path) + sizeof "/netjail-service" <= PATH_MAX) {
+        if (slash && (size_t)(slash - path) + sizeof "/netjail-service" <= size) {
             memcpy(slash, "/netjail-service", sizeof "/netjail-service");
             if (access(path, X_OK) == 0)
                 return 0;
         }
     }
-    (void)snprintf(path, PATH_MAX, "%s", NETJAIL_PREFIX "/libexec/netjail/netjail-service");
+    (void)snprintf(path, size, "%s",
+                   NETJAIL_PREFIX "/libexec/netjail/netjail-service"); /* too long: not found */
     if (access(path, X_OK) == 0)
         return 0;
     error_errno(error, -errno, "cannot find netjail-service");
@@ -218,7 +219,7 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     int report[2];
     pid_t pid;
 
-    int result = find_service(path, error);
+    int result = service_find(path, sizeof path, error);
     if (result == 0)
         result = count_listeners(plan, &listeners, error);
     if (result == 0)

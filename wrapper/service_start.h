@@ -10,6 +10,9 @@ struct service {
     int report_fd; /* EOF when the service has gone */
 };
 
+/* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */
+int service_find(char *path, size_t size, struct error *error);
+
 /* Starts the service with the plan's listening sockets, the channel to init (taken from `jail`) and
  * the jail's NFLOG socket when the policy logs. The sockets in `applied` stay the caller's. On
  * failure nothing runs. */
