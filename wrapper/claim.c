@@ -7,6 +7,7 @@
 #include "claim.h"
 
 #include "kernel/collect.h"
+#include "kernel/process.h"
 #include "kernel/sysctl.h"
 #include "plan/undo.h"
 
@@ -60,6 +61,35 @@ static int look(struct claim *claim, bool privileged, struct error *error)
     return result;
 }
 
+static bool is_noted(const struct record *record, const char *path)
+{
+    for (size_t i = 0; i < record->sysctls_count; i++)
+        if (strcmp(record->sysctls[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+/* Notes the value that the op will change; nothing where it is that value already. */
+static int note_sysctl(const struct op *op, struct record *record, struct error *error)
+{
+    char value[SYSCTL_VALUE_SIZE];
+    int result = is_noted(record, op->sysctl.path) ? 0 : sysctl_read(op->sysctl.path, value);
+
+    if (result == -ENOENT && op->sysctl.optional)
+        return 0;
+    if (result < 0) {
+        error->where = op->position;
+        return error_errno(error, result, "cannot read the setting '%s'", op->sysctl.path);
+    }
+    if (is_noted(record, op->sysctl.path) || strcmp(value, op->sysctl.value) == 0)
+        return 0;
+    struct record_sysctl *noted = ARENA_PUSH(record->arena, record, sysctls);
+    memcpy(noted->path, op->sysctl.path, sizeof noted->path);
+    memcpy(noted->was, value, sizeof noted->was);
+    memcpy(noted->ours, op->sysctl.value, sizeof noted->ours);
+    return 0;
+}
+
 /* Present values of the host's sysctls that the plan changes, unless another jail changed them
  * before us and noted the original. */
 static int note_sysctls(struct claim *claim, struct error *error)
@@ -70,7 +100,7 @@ static int note_sysctls(struct claim *claim, struct error *error)
         const struct op *op = &claim->plan->ops[i];
         if (op->kind != OP_SYSCTL_SET || op->where != WHERE_HOST)
             continue;
-        int result = sysctl_note(op, claim->record, error);
+        int result = note_sysctl(op, claim->record, error);
         if (result < 0)
             return result;
     }

@@ -224,7 +224,7 @@ static void check_forwarding(struct result *result)
 
 static void check_service(struct result *result)
 {
-    char path[4096];
+    char path[400];
     struct error error = {0};
 
     if (service_find(path, sizeof path, &error) < 0)
