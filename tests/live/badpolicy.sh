@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# Bad policies: each refused with one message, exit status 125, at once, and the command never runs.
+. "$(dirname "$0")/lib.sh"
+
+refused() { # refused FILE PART-OF-MESSAGE...
+    local file=$1 start=$SECONDS
+    shift
+    assert_status 125 timeout 20 "$NETJAIL" -p "$file" echo ran
+    assert_equal "$out" "" "output of a command that must not run"
+    [ $((SECONDS - start)) -le 10 ] || fail "it took $((SECONDS - start)) s"
+    for part in "$@"; do
+        assert_contains "$err" "$part"
+    done
+    case $file in "$T"/*)
+        assert_status 3 timeout 20 "$NETJAILCTL" check "$file" || : ;;
+    esac
+}
+
+refused_by_netjail() { # the same without asking netjailctl check
+    assert_status 125 timeout 20 "$NETJAIL" -p "$1" echo ran
+    assert_equal "$out" ""
+    [ -z "${2:-}" ] || assert_contains "$err" "$2"
+}
+
+both_missing() { refused_by_netjail "$T/missing.conf" missing.conf; }
+both_directory() { mkdir "$T/dir.conf"; refused_by_netjail "$T/dir.conf" dir.conf; }
+both_fifo() { mkfifo "$T/fifo.conf"; refused_by_netjail "$T/fifo.conf" fifo.conf; }
+both_dev_zero() { refused_by_netjail /dev/zero /dev/zero; }
+both_dev_null_is_no_regular_file() { refused_by_netjail /dev/null /dev/null; }
+
+both_one_gibibyte() {
+    truncate -s 1G "$T/big.conf"
+    chmod 644 "$T/big.conf"
+    refused_by_netjail "$T/big.conf" big.conf
+    assert_contains "$err" 16
+}
+
+user_unreadable() {
+    policy secret > /dev/null <<< 'allow out'
+    chmod 000 "$T/secret.conf"
+    refused_by_netjail "$T/secret.conf" secret.conf
+}
+
+both_nul_byte() {
+    printf 'name a\nallow \0out\n' > "$T/nul.conf"
+    refused "$T/nul.conf" nul.conf:2:7
+}
+
+both_invalid_utf8() {
+    printf 'name a\nallow \xff\xfe out\n' > "$T/utf.conf"
+    refused "$T/utf.conf" utf.conf:2:7
+}
+
+both_control_characters_are_not_printed_raw() {
+    printf 'name \033[31mred\n' > "$T/escape.conf"
+    refused "$T/escape.conf" escape.conf:1:6
+    assert_lacks "$err" $'\033'
+}
+
+both_crlf_is_accepted_or_named() {
+    printf 'name crlf\r\nallow out tcp port 80\r\n' > "$T/crlf.conf"
+    run "$NETJAIL" -q -p "$T/crlf.conf" true
+    if [ "$status" -ne 0 ]; then
+        assert_equal "$status" 125
+        assert_contains "$err" crlf.conf:1
+    fi
+}
+
+both_no_final_newline() {
+    printf 'name last' > "$T/last.conf"
+    assert_status 0 "$NETJAIL" -q -p "$T/last.conf" printenv NETJAIL_NAME
+    assert_equal "$out" last
+}
+
+both_include_loop() {
+    echo 'include b.conf' > "$T/a.conf"
+    echo 'include a.conf' > "$T/b.conf"
+    refused "$T/a.conf" a.conf
+}
+
+both_include_of_itself() {
+    echo 'include a.conf' > "$T/a.conf"
+    refused "$T/a.conf" a.conf:1
+}
+
+both_include_missing() {
+    echo 'include nowhere.conf' > "$T/a.conf"
+    refused "$T/a.conf" a.conf:1:9 nowhere.conf
+}
+
+both_syntax_errors_with_position() {
+    local text expected n=0
+    while IFS='|' read -r text expected; do
+        n=$((n + 1))
+        printf '%b\n' "$text" > "$T/e$n.conf"
+        refused "$T/e$n.conf" "e$n.conf:$expected"
+    done <<'CASES'
+allow out tpc to 10.0.0.5 port 5432|1:11
+allow out tcp port 0|1:20
+allow out tcp port 65536|1:20
+allow out to 10.0.0.1/8|1:14
+allow out to 10.0.0.256|1:14
+nonsense|1:1
+name a\nname b|2:
+link abcdefghijklmnop bridge br0 { address auto }|1:6
+allow out to $nothing|1:14
+capabilities keep fly|1:19
+link eth0 bridge br0 {|1:
+CASES
+}
+
+both_all_errors_of_a_file_in_one_run() {
+    printf 'allow out tpc\nallow up\ndefault in maybe\n' > "$T/three.conf"
+    run "$NETJAIL" -p "$T/three.conf" true
+    assert_contains "$err" three.conf:1:11
+    assert_contains "$err" three.conf:2:7
+    assert_contains "$err" three.conf:3:12
+}
+
+both_not_available_yet_is_refused() {
+    echo 'link relay' > "$T/later.conf"
+    refused_by_netjail "$T/later.conf" 'not available yet'
+    assert_contains "$err" later.conf:1
+}
+
+both_ten_thousand_rules() {
+    local i
+    for i in $(seq 10000); do echo "allow out tcp to 10.$((i / 60000)).$((i / 250)).$((i % 250)) port $i"; done > "$T/10000.conf"
+    run timeout 20 "$NETJAIL" -q -p "$T/10000.conf" true
+    assert_equal "$status" 0 "exit status with 10,000 rules ($err)"
+}
+
+both_writable_by_others() {
+    policy open > /dev/null <<< 'allow out'
+    chmod 666 "$T/open.conf"
+    refused_by_netjail "$T/open.conf" open.conf
+    chmod 664 "$T/open.conf"
+    refused_by_netjail "$T/open.conf" open.conf
+    chmod 644 "$T/open.conf"
+    assert_status 0 "$NETJAIL" -q -p "$T/open.conf" true
+    mkdir "$T/dir"
+    cp "$T/open.conf" "$T/dir/"
+    chmod 777 "$T/dir"
+    refused_by_netjail "$T/dir/open.conf"
+    chmod 1777 "$T/dir" # sticky: the entry's owner counts
+    assert_status 0 "$NETJAIL" -q -p "$T/dir/open.conf" true
+}
+
+root_owned_by_somebody_else() {
+    policy alien > /dev/null <<< 'allow out'
+    chown 1234 "$T/alien.conf"
+    refused_by_netjail "$T/alien.conf" alien.conf
+}
+
+root_symbolic_link_is_judged_by_its_target() {
+    policy real > /dev/null <<< 'name real'
+    ln -s real.conf "$T/link.conf"
+    assert_status 0 "$NETJAIL" -q -p "$T/link.conf" true
+    mkdir "$T/open"
+    chmod 777 "$T/open"
+    cp "$T/real.conf" "$T/open/"
+    ln -s open/real.conf "$T/link2.conf"
+    refused_by_netjail "$T/link2.conf"
+}
+
+both_policy_by_name() {
+    mkdir -p "$T/config/netjail"
+    chmod 755 "$T/config" "$T/config/netjail"
+    echo 'name found' > "$T/config/netjail/byname.conf"
+    XDG_CONFIG_HOME=$T/config assert_status 0 "$NETJAIL" -q -p byname printenv NETJAIL_NAME
+    assert_equal "$out" found
+    refused_by_netjail nosuchpolicy nosuchpolicy
+}
+
+run_tests "$@"

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Who the command is and what it may: uid, groups, capabilities, no_new_privs, seccomp, mounts.
+. "$(dirname "$0")/lib.sh"
+
+status_field() { awk -v f="$1:" '$1 == f {print $2}' <<< "$out"; }
+
+both_no_capabilities_at_all() {
+    assert_status 0 "$NETJAIL" -q cat /proc/self/status
+    local set
+    for set in CapInh CapPrm CapEff CapBnd CapAmb; do
+        assert_equal "$(status_field $set)" 0000000000000000 "$set"
+    done
+    assert_equal "$(status_field NoNewPrivs)" 1 NoNewPrivs
+    assert_equal "$(status_field Seccomp)" 2 Seccomp
+}
+
+both_uid_is_the_callers() {
+    assert_status 0 "$NETJAIL" -q id -u
+    assert_equal "$out" "$(id -u)"
+    assert_status 0 "$NETJAIL" -q id -g
+    assert_equal "$out" "$(id -g)"
+}
+
+root_user_statement() {
+    assert_status 0 "$NETJAIL" --user www-data id
+    assert_contains "$out" 'uid=33(www-data) gid=33(www-data)'
+    assert_lacks "$out" '0(root)'
+    assert_status 0 "$NETJAIL" --user www-data:daemon id -gn
+    assert_equal "$out" daemon
+    assert_status 125 "$NETJAIL" --user nosuchuser true
+    assert_contains "$err" nosuchuser
+    assert_lacks "$err" 'uid 0'
+}
+
+root_warning_about_uid_0() {
+    assert_status 0 "$NETJAIL" true
+    assert_contains "$err" user
+}
+
+user_user_statement_is_refused() {
+    assert_status 125 "$NETJAIL" --user root true
+    [ -n "$err" ] || fail "no message"
+}
+
+root_sudo_means_the_user_who_called_it() {
+    SUDO_UID=33 SUDO_GID=33 SUDO_USER=www-data assert_status 0 "$NETJAIL" id -u
+    assert_equal "$out" 33
+}
+
+root_capabilities_keep() {
+    local file
+    file=$(policy keep <<< 'capabilities keep net_bind_service')
+    assert_status 0 "$NETJAIL" -q -p "$file" cat /proc/self/status
+    assert_equal "$(status_field CapEff)" 0000000000000400 CapEff
+    assert_equal "$(status_field CapBnd)" 0000000000000400 CapBnd
+}
+
+both_network_cannot_be_changed() {
+    run "$NETJAIL" -q ip link add x0 type bridge
+    [ "$status" -ne 0 ] || fail "the command made a link"
+    run "$NETJAIL" -q ip address add 10.9.9.9/24 dev lo
+    [ "$status" -ne 0 ] || fail "the command added an address"
+    run "$NETJAIL" -q bash -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+    [ "$status" -ne 0 ] || fail "the command wrote a sysctl"
+    run "$NETJAIL" -q unshare -Ur true
+    [ "$status" -ne 0 ] || fail "the command made a user namespace"
+    run "$NETJAIL" -q unshare -n true
+    [ "$status" -ne 0 ] || fail "the command made a network namespace"
+}
+
+both_sys_shows_the_jail_read_only() {
+    assert_status 0 "$NETJAIL" -q ls /sys/class/net
+    assert_equal "$out" lo
+    run "$NETJAIL" -q bash -c 'echo 9000 > /sys/class/net/lo/mtu'
+    [ "$status" -ne 0 ] || fail "/sys is writable"
+}
+
+both_socket_families() {
+    assert_status 0 "$NETJAIL" -q /usr/bin/python3 -c '
+import errno, socket
+def make(*a):
+    try: socket.socket(*a).close(); return "made"
+    except OSError as e: return errno.errorcode[e.errno]
+print(make(socket.AF_INET), make(socket.AF_INET6), make(socket.AF_UNIX), make(socket.AF_NETLINK, socket.SOCK_RAW, 0))
+print(make(socket.AF_PACKET, socket.SOCK_RAW, 0), make(38, socket.SOCK_SEQPACKET), make(40, socket.SOCK_STREAM))
+print(make(socket.AF_NETLINK, socket.SOCK_RAW, 12))'
+    assert_equal "$out" $'made made made made\nEAFNOSUPPORT EAFNOSUPPORT EAFNOSUPPORT\nEPROTONOSUPPORT'
+}
+
+both_families_statement() {
+    local file
+    file=$(policy families <<< 'families inet')
+    assert_status 0 "$NETJAIL" -q -p "$file" /usr/bin/python3 -c '
+import socket
+socket.socket(socket.AF_INET).close()
+for f in (socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK):
+    try: socket.socket(f); print("made", f)
+    except OSError as e: print(e.errno)'
+    assert_equal "$out" $'97\n97\n97'
+}
+
+both_inherited_sockets_are_closed() {
+    assert_status 0 /usr/bin/python3 -c '
+import os, socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 0))
+r, w = os.pipe()
+os.set_inheritable(s.fileno(), True); os.set_inheritable(r, True)
+print(s.fileno(), r, flush=True)
+subprocess.run([sys.argv[1], "-q", "ls", "-l", "/proc/self/fd"], close_fds=False)' "$NETJAIL"
+    assert_lacks "$out" socket:
+    assert_contains "$out" pipe:
+}
+
+both_command_sees_no_host_process() {
+    tail -f /dev/null &
+    local pid=$!
+    run "$NETJAIL" -q bash -c "kill -0 $pid; ls -d /proc/$pid"
+    [ "$status" -ne 0 ] || fail "the command sees process $pid of the host"
+    kill "$pid"
+    wait "$pid" || :
+}
+
+both_processes_shared() {
+    local file
+    file=$(policy shared <<< 'processes shared')
+    assert_status 0 "$NETJAIL" -q -p "$file" readlink /proc/self/ns/pid
+    assert_equal "$out" "$(readlink /proc/self/ns/pid)"
+    assert_status 0 "$NETJAIL" -q readlink /proc/self/ns/pid
+    [ "$out" != "$(readlink /proc/self/ns/pid)" ] || fail "the pid namespace is not the jail's own"
+}
+
+root_setuid_installation_is_refused() {
+    cp "$(dirname "$NETJAIL")"/netjail* "$T/"
+    chmod 4755 "$T/netjail"
+    run setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups "$T/netjail" id
+    assert_equal "$status" 125
+    assert_lacks "$out" uid=
+}
+
+run_tests "$@"

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# netjailctl: check, list, gc, doctor.
+. "$(dirname "$0")/lib.sh"
+
+both_check() {
+    assert_status 0 "$NETJAILCTL" check "$TEST_TOP"/policies/*.conf
+    printf 'allow out tpc\nallow up\n' > "$T/bad.conf"
+    run "$NETJAILCTL" check "$T/bad.conf"
+    assert_equal "$status" 3 "exit status for policy errors"
+    assert_contains "$out$err" bad.conf:1:11
+    assert_contains "$out$err" bad.conf:2:7
+    assert_status 2 "$NETJAILCTL" check
+    assert_status 2 "$NETJAILCTL" nosuchcommand
+    assert_status 2 "$NETJAILCTL"
+}
+
+both_list() {
+    assert_status 0 "$NETJAILCTL" list --json
+    jq -e 'length == 0' <<< "$out" > /dev/null || fail "no jail, but: $out"
+    start_jail one -q --name one -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    wait_for 5 eval '"$NETJAILCTL" list | grep -q one'
+    assert_status 0 "$NETJAILCTL" list
+    assert_contains "$out" one
+    assert_contains "$out" "$JAIL_PID"
+    assert_status 0 "$NETJAILCTL" list --json
+    assert_equal "$(jq -r '.[0].name' <<< "$out")" one
+    assert_equal "$(jq -r '.[0].pid' <<< "$out")" "$JAIL_PID"
+    end_jail one
+    wait_for 5 eval '[ "$("$NETJAILCTL" list --json | jq length)" = 0 ]'
+}
+
+root_list_shows_addresses_and_policy() {
+    start_jail web -q -p "$TEST_TOP/policies/web.conf" -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-web.out"
+    assert_status 0 "$NETJAILCTL" list
+    assert_contains "$out" 10.10.0.10
+    assert_contains "$out" fd00:10:10::10
+    assert_contains "$out" web.conf
+    end_jail web
+}
+
+both_name_of_a_running_jail_is_taken() {
+    start_jail one -q --name one -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    assert_status 125 "$NETJAIL" -q --name one true
+    assert_contains "$err" one
+    end_jail one
+    assert_status 0 "$NETJAIL" -q --name one true
+}
+
+both_gc_without_anything_to_do() {
+    assert_status 0 "$NETJAILCTL" gc
+}
+
+both_doctor() {
+    run "$NETJAILCTL" doctor
+    [ "$status" -le 1 ] || fail "doctor: exit status $status: $err"
+    assert_contains "$out" nftables
+    assert_contains "$out" seccomp
+    run "$NETJAILCTL" doctor --json
+    jq -e . <<< "$out" > /dev/null || fail "not JSON: $out"
+}
+
+both_dry_run_changes_nothing() {
+    assert_status 0 "$NETJAIL" -q -n -p "$TEST_TOP/policies/none.conf" echo ran
+    assert_lacks "$out" $'\nran'
+    run "$NETJAIL" -n -p "$TEST_TOP/policies/web.conf" echo ran
+    assert_contains "$out" app_br
+    ! ip link show app_br > /dev/null 2>&1 || fail "a dry run made the bridge"
+}
+
+run_tests "$@"

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# netjailctl plan: the commands, run by hand, give the jail that netjail makes.
+. "$(dirname "$0")/lib.sh"
+
+state_of() { # state_of CMD...: what the namespace that CMD enters looks like
+    "$@" nft -s list ruleset | sed -E 's/ expires [0-9a-z]+//'
+    "$@" ip -o link show | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/link\/ether [0-9a-f:]+//; s/ link-netns[a-z]* [^ ]+//; s/state [A-Z]+//'
+    "$@" ip -o address show | sed -E 's/^[0-9]+: //; s/inet6 fe80[^ ]+//; s/ valid_lft.*//; s/ +proto [a-z_]+//'
+    "$@" ip -4 route show table main | sed 's/ linkdown//' | sort
+    "$@" ip -6 route show table main | grep -v '^fe80' | sed -E 's/ (proto|metric) [a-z0-9]+//g' | sort
+}
+
+same_by_hand() { # same_by_hand POLICY
+    start_jail one -q -p "$1" -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    state_of jail_exec one > "$T/netjail-jail"
+    state_of env > "$T/netjail-host"
+    end_jail one
+    wait_for 10 eval '[ -z "$(nft list ruleset)" ]'
+    assert_status 0 "$NETJAILCTL" plan "$1"
+    cp "$T/out" "$T/plan.sh"
+    host_before=$(sysctl_snapshot)
+    assert_status 0 sh -e "$T/plan.sh"
+    local netns
+    netns=$(ip netns list | awk '$1 != "outside" {print $1}')
+    [ -n "$netns" ] || fail "the plan made no namespace: $(cat "$T/plan.sh")"
+    state_of ip netns exec "$netns" > "$T/hand-jail"
+    state_of env > "$T/hand-host"
+    # Names and MAC addresses that netjail chose by chance differ.
+    local f
+    for f in netjail-jail netjail-host hand-jail hand-host; do
+        sed -i -E 's/nj-[0-9a-f]+/nj-NAME/g; s/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g' "$T/$f"
+        sort -o "$T/$f.sorted" "$T/$f"
+    done
+    diff -u "$T/netjail-jail" "$T/hand-jail" >&2 || fail "the jail made by hand differs"
+    diff -u "$T/netjail-host.sorted" "$T/hand-host.sorted" >&2 || fail "the host made by hand differs"
+    # Away with what the hand made.
+    ip netns del "$netns"
+    nft flush ruleset
+    local link
+    for link in $(ip -o link show type bridge | awk -F': ' '{print $2}'); do ip link del "$link"; done
+    while IFS= read -r line; do
+        case ${line#*:} in 0 | 1) printf '%s' "${line##*:}" > "${line%%:*}" 2> /dev/null || : ;; esac
+    done <<< "$host_before"
+}
+
+root_bridge_and_rules() {
+    same_by_hand "$(policy one <<'POLICY'
+network h_br { address 10.79.0.1/24 ; address fd00:79::1/64 }
+name one
+link eth0 bridge h_br { address 10.79.0.5/24 ; address fd00:79::5/64 ; mac 02:00:00:00:00:05 ; host-name hhost }
+allow out tcp to { 198.51.100.0/24, 2001:db8:100::/48 } port { 80, 443 }
+deny out udp
+allow in tcp port 22 rate 10/minute
+drop in icmp
+POLICY
+    )"
+}
+
+root_only_lo() { same_by_hand "$TEST_TOP/policies/none.conf"; }
+
+root_nat_and_publish() {
+    same_by_hand "$(policy one <<'POLICY'
+network h_br { address 10.79.0.1/24 ; address fd00:79::1/64 ; nat }
+name one
+link eth0 bridge h_br { address 10.79.0.5/24 ; address fd00:79::5/64 ; mac 02:00:00:00:00:05 ; host-name hhost }
+publish any:8080 to 80
+allow out tcp port 7
+POLICY
+    )"
+}
+
+root_cable() {
+    same_by_hand "$(policy one <<'POLICY'
+name one
+link eth0 veth host { address 10.79.1.2/30 ; peer-address 10.79.1.1/30 ; peer-name hcable ; nat }
+allow out
+POLICY
+    )"
+}
+
+user_plan_needs_no_privilege() {
+    assert_status 0 "$NETJAILCTL" plan "$TEST_TOP/policies/web.conf"
+    assert_contains "$out" app_br
+    assert_contains "$out" 10.10.0.10/16
+    assert_status 3 "$NETJAILCTL" plan "$(policy bad <<< 'allow out tpc')"
+}
+
+run_tests "$@"

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Every file of policies/ does what its comments say. web.conf and database.conf together: web.sh.
+. "$(dirname "$0")/lib.sh"
+
+P=$TEST_TOP/policies
+
+root_every_policy_starts() {
+    local file
+    for file in "$P"/*.conf; do
+        assert_status 0 "$NETJAIL" -q --wait-clean -p "$file" true
+    done
+    assert_equal "$(ls "$P" | tr '\n' ' ')" "build-offline.conf database.conf internet.conf none.conf web.conf " \
+        "a new policy needs a test here"
+}
+
+user_policies_without_links_start() {
+    assert_status 0 "$NETJAIL" -p "$P/none.conf" true
+    assert_status 0 "$NETJAIL" -p "$P/build-offline.conf" true
+}
+
+root_internet() {
+    serve_outside tcp 0.0.0.0 80 tcp :: 80 udp 0.0.0.0 53 udp :: 53
+    serve_host tcp 0.0.0.0 22 tcp :: 22
+    local f="$P/internet.conf" a
+    for a in "$INTERNET4"; do
+        assert_connect ok "$NETJAIL" -q -p "$f" -- tcp "$a" 80
+        assert_connect ok "$NETJAIL" -q -p "$f" -- udp "$a" 53
+        assert_status 0 "$NETJAIL" -q -p "$f" ping -nqc1 -W2 "$a"
+    done
+    assert_connect ok "$NETJAIL" -q -p "$f" -- tcp "$INTERNET6" 80
+    assert_connect ok "$NETJAIL" -q -p "$f" -- udp "$INTERNET6" 53
+    for a in "$PRIVATE4" "$PRIVATE6" 169.254.169.254 10.77.0.1 fd00:77::1 "$HOST4" "$HOST6"; do
+        assert_connect refused "$NETJAIL" -q -p "$f" -- tcp "$a" 80
+        assert_connect refused "$NETJAIL" -q -p "$f" -- tcp "$a" 22
+    done
+}
+
+both_build_offline() {
+    command -v make > /dev/null || skip "make is not installed"
+    mkdir "$T/project"
+    printf 'all: out\nout: in\n\tcp in out\ncheck:\n\t%s try tcp 127.0.0.1 9\n' "$NET" > "$T/project/Makefile"
+    echo x > "$T/project/in"
+    assert_status 0 "$NETJAIL" -q -p "$P/build-offline.conf" make -C "$T/project"
+    assert_equal "$(cat "$T/project/out")" x
+    assert_connect unreachable "$NETJAIL" -q -p "$P/build-offline.conf" -- tcp "$INTERNET4" 80
+    run "$NETJAIL" -q -p "$P/build-offline.conf" make -C "$T/project" check
+    assert_contains "$out" refused # the jail's own loopback is there, and nobody listens
+}
+
+run_tests "$@"

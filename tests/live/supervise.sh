@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# netjail behaves like the command: exit status, signals, terminal, leftovers.
+. "$(dirname "$0")/lib.sh"
+
+both_exit_codes() {
+    local code
+    for code in 0 1 2 42 124 125 126 127 128 200 255; do
+        assert_status "$code" "$NETJAIL" -q sh -c "exit $code"
+    done
+}
+
+both_not_found_and_not_executable() {
+    assert_status 127 "$NETJAIL" -q nosuchcommand
+    assert_contains "$err" nosuchcommand
+    assert_status 127 "$NETJAIL" -q /no/such/command
+    echo 'echo hello' > "$T/plain"
+    assert_status 126 "$NETJAIL" -q "$T/plain"
+    assert_status 126 "$NETJAIL" -q /
+}
+
+both_usage_errors() {
+    assert_status 125 "$NETJAIL"
+    assert_status 125 "$NETJAIL" --no-such-option true
+    assert_contains "$err" no-such-option
+    assert_status 0 "$NETJAIL" --version
+    assert_status 0 "$NETJAIL" --help
+    assert_contains "$out" --policy
+}
+
+both_death_by_signal_is_mirrored() {
+    local name
+    for name in TERM KILL INT HUP SEGV USR1 ABRT PIPE; do
+        run /usr/bin/python3 -c '
+import subprocess, sys
+print(subprocess.run(sys.argv[1:]).returncode)' "$NETJAIL" -q sh -c "ulimit -c 0; kill -$name \$\$"
+        assert_equal "$out" "-$(kill -l $name)" "status after SIG$name"
+    done
+}
+
+both_signals_reach_the_command_once() {
+    local name
+    for name in TERM INT HUP USR1 USR2 QUIT WINCH; do
+        "$NETJAIL" -q bash -c 'n=0; trap "n=\$((n + 1)); echo got >> \"\$1\"" '"$name"'
+            trap "exit \$((40 + n))" ALRM; echo ready > "$2"; while :; do read -rt 5 <> <(:) || :; done' \
+            - "$T/got-$name" "$T/ready-$name" &
+        local pid=$!
+        remember_process "$pid"
+        wait_for_file "$T/ready-$name"
+        kill "-$name" "$pid"
+        wait_for_file "$T/got-$name"
+        kill -ALRM "$pid"
+        local code=0
+        wait "$pid" || code=$?
+        assert_equal "$code" 41 "exit status of the command that handled SIG$name once"
+    done
+}
+
+both_leftover_processes_end_with_the_command() {
+    assert_status 0 "$NETJAIL" -q bash -c 'setsid tail -f /dev/null & disown; exit 0'
+    wait_for 5 eval '! pgrep -x tail'
+}
+
+both_on_exit_wait() {
+    local file
+    file=$(policy waits <<< 'on-exit wait')
+    assert_status 3 "$NETJAIL" -q -p "$file" bash -c '(read -rt 0.5 <> <(:); echo late > "$1") & exit 3' - "$T/late"
+    assert_equal "$(cat "$T/late")" late
+}
+
+both_sigkill_of_netjail_ends_the_command() {
+    start_jail one -q -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    kill -KILL "$JAIL_PID"
+    wait "$JAIL_PID" || :
+    wait_for 5 eval '! pgrep -x tail'
+    assert_status 0 "$NETJAILCTL" gc
+}
+
+both_stdin_stdout_stderr() {
+    assert_equal "$(printf 'a\nb\n' | "$NETJAIL" -q cat)" $'a\nb'
+    assert_equal "$("$NETJAIL" -q sh -c 'echo e >&2' 2>&1 > /dev/null)" e
+    printf '%s' data > "$T/in"
+    assert_equal "$("$NETJAIL" -q cat < "$T/in")" data
+    "$NETJAIL" -q echo x <&- > /dev/null
+    "$NETJAIL" -q true >&- || fail "a closed stdout"
+}
+
+both_in_a_pipe_and_under_timeout() {
+    assert_equal "$("$NETJAIL" -q seq 100000 | head -n1)" 1
+    assert_status 124 timeout 1 "$NETJAIL" -q tail -f /dev/null
+    assert_status 0 nohup "$NETJAIL" -q true
+    assert_status 0 setsid -w "$NETJAIL" -q true
+}
+
+both_terminal() {
+    # Ctrl-C, Ctrl-Z and fg on a real terminal, with a shell's job control.
+    run /usr/bin/python3 "$LIVE_DIR/terminal.py" "$NETJAIL"
+    [ "$status" -eq 0 ] || fail "$out $err"
+}
+
+both_nested() {
+    assert_status 5 "$NETJAIL" -q -e 'namespaces allow' "$NETJAIL" -q sh -c 'exit 5'
+}
+
+run_tests "$@"

@@ -1,0 +1,73 @@
+"""Job control through netjail on a pseudo-terminal: terminal.py NETJAIL. Exits with 0 when all is as without it."""
+import os
+import pty
+import re
+import select
+import sys
+import time
+
+
+class Terminal:
+    def __init__(self):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["PS1"] = "PROMPT% "
+            os.environ["HISTFILE"] = "/dev/null"
+            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+        self.seen = ""
+
+    def send(self, text):
+        os.write(self.fd, text.encode())
+
+    def expect(self, pattern, seconds=8):
+        end = time.monotonic() + seconds
+        while True:
+            found = re.search(pattern, self.seen)
+            if found:
+                self.seen = self.seen[found.end():]
+                return found
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                sys.exit(f"terminal: '{pattern}' did not come; seen: {self.seen!r}")
+            try:
+                self.seen += os.read(self.fd, 4096).decode(errors="replace")
+            except OSError:
+                sys.exit(f"terminal: closed while waiting for '{pattern}'; seen: {self.seen!r}")
+
+
+def main():
+    netjail = sys.argv[1]
+    t = Terminal()
+    t.expect("PROMPT% ")
+    t.send(f"{netjail} -q sh -c 'echo st''arted; exec cat'\n")
+    t.expect("started")
+    t.send("line\n")
+    t.expect("line\r\nline")
+    t.send("\x1a")
+    t.expect("Stopped")
+    t.expect("PROMPT% ")
+    t.send("fg\n")
+    t.expect("cat")
+    t.send("again\n")
+    t.expect("again\r\nagain")
+    t.send("\x03")
+    t.expect("PROMPT% ")
+    t.send("echo status=$?\n")
+    t.expect("status=130")
+    t.expect("PROMPT% ")
+    t.send(f"{netjail} -q sh -c 'trap \"echo caught; exit 7\" INT; echo re''ady; while :; do sleep 1; done'\n")
+    t.expect("ready")
+    t.send("\x03")
+    t.expect("caught")
+    t.expect("PROMPT% ")
+    t.send("echo status=$?\n")
+    t.expect("status=7")
+    t.send(f"{netjail} -q cat &\n")
+    t.expect("PROMPT% ")
+    t.send("kill %1; wait; echo wa''ited\n")
+    t.expect("waited")
+    t.send("exit\n")
+    os.waitpid(t.pid, 0)
+
+
+main()
