@@ -18,7 +18,7 @@ CC := gcc
 endif
 
 PACKAGES := libmnl libnftnl libcap-ng libseccomp libbsd-overlay jansson
-SERVICE_PACKAGES := libbsd-overlay
+SERVICE_PACKAGES := libbsd-overlay libcap-ng
 TEST_PACKAGES := cmocka
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -62,7 +62,8 @@ WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c,$(wildcard wrappe
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
-SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE))
+SERVICE_JAIL := src/jail/privs.c src/jail/privs_service.c src/jail/seccomp_service.c
+SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(SERVICE_JAIL))
 
 PROGRAMS := $(B)/netjail $(B)/netjailctl $(B)/netjail-service
 

@@ -1,0 +1,145 @@
+/* Reads and judges the configuration that the supervisor hands over in a memory file.
+ *
+ * The service trusts nothing that it is given: sizes must agree exactly, every number is within its
+ * range, every name ends, every boolean is 0 or 1 (any other byte in a bool is undefined behaviour,
+ * so it is looked at as a byte first). Called after all privilege is gone. */
+#include "service/config.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define INVALID(error, ...) error_set((error), -EINVAL, "invalid configuration: " __VA_ARGS__)
+
+static_assert(sizeof(bool) == 1, "a bool is checked as one byte");
+
+static bool is_bool(const uint8_t *bytes, size_t offset)
+{
+    return bytes[offset] <= 1;
+}
+
+/* Jail names are letters, digits, '.', '_' and '-' (policy.h); they stand in every line of the log.
+ */
+static bool name_is_valid(const char *name, size_t size)
+{
+    size_t length = strnlen(name, size);
+
+    if (length == 0 || length == size)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!isascii((unsigned char)name[i]) ||
+            (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i])))
+            return false;
+    }
+    return true;
+}
+
+static bool target_is_valid(const struct addr *addr)
+{
+    struct addr zero = {.family = addr->family};
+
+    if (addr->family != ADDR_V4 && addr->family != ADDR_V6)
+        return false;
+    for (size_t i = addr_size(addr->family); i < sizeof addr->bytes; i++) {
+        if (addr->bytes[i])
+            return false;
+    }
+    return !addr_equal(addr, &zero); /* 0.0.0.0 would connect to the jail's loopback by accident */
+}
+
+static int listener_check(const struct service_listener *listener, uint32_t index,
+                          struct error *error)
+{
+    if (listener->protocol != IPPROTO_TCP && listener->protocol != IPPROTO_UDP)
+        return INVALID(error, "listener %u has protocol %u", index, listener->protocol);
+    if (listener->jail_port == 0)
+        return INVALID(error, "listener %u has port 0", index);
+    if (listener->target_count == 0 || listener->target_count > SERVICE_TARGETS_MAX)
+        return INVALID(error, "listener %u has %u targets", index, listener->target_count);
+    for (uint8_t i = 0; i < listener->target_count; i++) {
+        if (!target_is_valid(&listener->targets[i]))
+            return INVALID(error, "target %u of listener %u is no address", i, index);
+    }
+    return 0;
+}
+
+static int header_check(const uint8_t *bytes, size_t length, struct service_config *ret_config,
+                        struct error *error)
+{
+    if (length < sizeof *ret_config)
+        return INVALID(error, "%zu bytes are too short", length);
+    if (!is_bool(bytes, offsetof(struct service_config, log)) ||
+        !is_bool(bytes, offsetof(struct service_config, log_json)))
+        return INVALID(error, "a boolean is neither 0 nor 1");
+    memcpy(ret_config, bytes, sizeof *ret_config);
+    if (ret_config->magic != SERVICE_MAGIC)
+        return INVALID(error, "it starts with %#x", ret_config->magic);
+    if (ret_config->listener_count > SERVICE_LISTENERS_MAX)
+        return INVALID(error, "%u listeners, at most %d are possible", ret_config->listener_count,
+                       SERVICE_LISTENERS_MAX);
+    if (length != sizeof *ret_config + ret_config->listener_count * sizeof(struct service_listener))
+        return INVALID(error, "%zu bytes do not hold %u listeners", length,
+                       ret_config->listener_count);
+    if (ret_config->connection_limit == 0)
+        return INVALID(error, "the connection limit is 0");
+    if (!name_is_valid(ret_config->jail_name, sizeof ret_config->jail_name))
+        return INVALID(error, "the jail's name is not one");
+    if (!memchr(ret_config->policy_name, 0, sizeof ret_config->policy_name))
+        return INVALID(error, "the policy's name does not end");
+    return 0;
+}
+
+int service_config_parse(const void *bytes, size_t length, struct service_config *ret_config,
+                         struct service_listener **ret_listeners, struct error *error)
+{
+    cleanup_free struct service_listener *listeners = NULL;
+    struct service_config config;
+    int code = header_check(bytes, length, &config, error);
+
+    if (code < 0)
+        return code;
+    listeners = calloc(config.listener_count + 1, sizeof *listeners);
+    if (!listeners)
+        return error_errno(error, -ENOMEM, "cannot read the configuration");
+    memcpy(listeners, (const uint8_t *)bytes + sizeof config,
+           config.listener_count * sizeof *listeners);
+    for (uint32_t i = 0; i < config.listener_count; i++) {
+        code = listener_check(&listeners[i], i, error);
+        if (code < 0)
+            return code;
+    }
+    *ret_config = config;
+    *ret_listeners = take_ptr(&listeners);
+    return 0;
+}
+
+int service_config_read(int fd, struct service_config *ret_config,
+                        struct service_listener **ret_listeners, struct error *error)
+{
+    const size_t size_max =
+        sizeof(struct service_config) + SERVICE_LISTENERS_MAX * sizeof(struct service_listener);
+    cleanup_free uint8_t *bytes = malloc(size_max + 1);
+    size_t length = 0;
+
+    if (!bytes)
+        return error_errno(error, -ENOMEM, "cannot read the configuration");
+    if (lseek(fd, 0, SEEK_SET) != 0)
+        return error_errno(error, -errno, "cannot read the configuration");
+    while (length <= size_max) {
+        ssize_t got = read(fd, bytes + length, size_max + 1 - length);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(error, -errno, "cannot read the configuration");
+        if (got == 0)
+            break;
+        length += (size_t)got;
+    }
+    return service_config_parse(bytes, length, ret_config, ret_listeners, error);
+}

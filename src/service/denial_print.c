@@ -1,0 +1,245 @@
+/* The words of the denial log.
+ *
+ * The rule's prefix is `VERDICT DIRECTION PLACE [TEXT]`, PLACE being `default` or a place in a
+ * policy, as plan/ makes it; a prefix of another form is shown as it is. The hint is the statement
+ * that would have let this packet through: the connection's own address and port, never wider. What
+ * must not happen: bytes of a packet or a prefix reaching a terminal or a JSON reader unescaped.
+ * Pure. */
+#include "base/buf.h"
+#include "base/utf8.h"
+#include "service/denials.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The parts of a prefix; "" where there is none. */
+struct said {
+    bool is_ours;
+    char verdict[16];
+    char direction[16];
+    char place[64];
+    const char *text; /* into the prefix */
+};
+
+static bool is_one_of(const char *word, const char *const *words)
+{
+    for (; *words; words++) {
+        if (strcmp(word, *words) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct said prefix_parse_words(const char *prefix)
+{
+    static const char *const verdicts[] = {"denied", "dropped", "allowed", NULL};
+    static const char *const directions[] = {"in", "out", "forward", NULL};
+    struct said said = {.text = ""};
+    int end = 0;
+
+    if (sscanf(prefix, "%15s %15s %63s%n", said.verdict, said.direction, said.place, &end) != 3)
+        return said;
+    if (!is_one_of(said.verdict, verdicts) || !is_one_of(said.direction, directions))
+        return said;
+    said.is_ours = true;
+    said.text = prefix + end;
+    while (*said.text == ' ')
+        said.text++;
+    return said;
+}
+
+/* Names that rules use; a number for all others, which rules understand as well. */
+static const char *protocol_text(uint8_t number, char text[8])
+{
+    switch (number) {
+    case IPPROTO_TCP:
+        return "tcp";
+    case IPPROTO_UDP:
+        return "udp";
+    case IPPROTO_SCTP:
+        return "sctp";
+    case IPPROTO_ICMP:
+        return "icmp";
+    case IPPROTO_ICMPV6:
+        return "icmpv6";
+    default:
+        (void)snprintf(text, 8, "%u", number); /* three digits fit */
+        return text;
+    }
+}
+
+static void put_endpoint(struct buf *out, const struct addr *addr, const uint16_t *port)
+{
+    char text[ADDR_TEXT_SIZE];
+
+    (void)addr_print(addr, text);
+    if (!port)
+        buf_puts(out, text);
+    else
+        buf_printf(out, addr->family == ADDR_V6 ? "[%s]:%u" : "%s:%u", text, *port);
+}
+
+static void put_flow(struct buf *out, const struct nflog_packet *packet)
+{
+    char number[8];
+
+    if (packet->destination.family == ADDR_NONE) {
+        buf_puts(out, " a packet that is not IP");
+        return;
+    }
+    buf_printf(out, " %s", protocol_text(packet->protocol, number));
+    if (packet->has_type)
+        buf_printf(out, " %u", packet->type);
+    buf_puts(out, " ");
+    put_endpoint(out, &packet->source, NULL);
+    buf_puts(out, " -> ");
+    put_endpoint(out, &packet->destination, packet->has_ports ? &packet->port : NULL);
+}
+
+static void put_place(struct buf *out, const struct said *said)
+{
+    if (strcmp(said->place, "default") == 0) {
+        const char *word = strcmp(said->verdict, "denied") == 0    ? "deny"
+                           : strcmp(said->verdict, "dropped") == 0 ? "drop"
+                                                                   : "allow";
+        buf_printf(out, " (default %s %s)", word, said->direction);
+    } else {
+        buf_puts(out, " (");
+        buf_put_visible(out, said->place, strlen(said->place));
+        buf_puts(out, ")");
+    }
+    if (*said->text) {
+        buf_puts(out, " ");
+        buf_put_visible(out, said->text, strlen(said->text));
+    }
+}
+
+static bool has_hint(const struct said *said, const struct nflog_packet *packet)
+{
+    return said->is_ours && strcmp(said->verdict, "allowed") != 0 &&
+           packet->destination.family != ADDR_NONE;
+}
+
+/* The statement that would allow it. */
+static void put_hint(struct buf *out, const struct said *said, const struct nflog_packet *packet)
+{
+    bool with_source = strcmp(said->direction, "out") != 0;
+    bool with_destination = strcmp(said->direction, "in") != 0;
+    char number[8];
+
+    buf_printf(out, "allow %s %s", said->direction, protocol_text(packet->protocol, number));
+    if (packet->has_type)
+        buf_printf(out, " %u", packet->type);
+    if (with_source) {
+        buf_puts(out, " from ");
+        put_endpoint(out, &packet->source, NULL);
+    }
+    if (with_destination) {
+        buf_puts(out, " to ");
+        put_endpoint(out, &packet->destination, NULL);
+    }
+    if (packet->has_ports && packet->protocol != IPPROTO_UDPLITE)
+        buf_printf(out, " port %u", packet->port);
+}
+
+void denial_print(const struct denial *denial, struct buf *out)
+{
+    const struct nflog_packet *packet = denial->packet;
+    const struct said said = prefix_parse_words(packet->prefix);
+
+    buf_printf(out, "netjail: %s: ", denial->jail_name);
+    if (said.is_ours)
+        buf_printf(out, "%s %s", said.verdict, said.direction);
+    else
+        buf_put_visible(out, packet->prefix, strlen(packet->prefix));
+    put_flow(out, packet);
+    if (said.is_ours)
+        put_place(out, &said);
+    if (denial->count > 1)
+        buf_printf(out, " (%u times)", denial->count);
+    buf_puts(out, "\n");
+    if (denial->count > 1 || !has_hint(&said, packet))
+        return;
+    buf_printf(out, "netjail: %s: hint: ", denial->jail_name);
+    put_hint(out, &said, packet);
+    if (strcmp(said.place, "default") != 0) {
+        buf_puts(out, " before ");
+        buf_put_visible(out, said.place, strlen(said.place));
+    }
+    buf_puts(out, "\n");
+}
+
+/* A JSON string; bytes that are no UTF-8 become U+FFFD, since JSON has no way to carry them. */
+static void put_json_string(struct buf *out, const char *text)
+{
+    size_t left = strlen(text);
+
+    buf_puts(out, "\"");
+    while (left > 0) {
+        uint32_t point;
+        size_t size = utf8_decode(text, left, &point);
+
+        if (size == 0) {
+            buf_puts(out, "\\ufffd");
+            size = 1;
+        } else if (point == '"' || point == '\\') {
+            buf_printf(out, "\\%c", (char)point);
+        } else if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
+            buf_printf(out, "\\u%04x", point);
+        } else {
+            buf_append(out, text, size);
+        }
+        text += size;
+        left -= size;
+    }
+    buf_puts(out, "\"");
+}
+
+static void put_member(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    put_json_string(out, value);
+}
+
+static void put_json_flow(struct buf *out, const struct nflog_packet *packet)
+{
+    char text[ADDR_TEXT_SIZE];
+    char number[8];
+
+    put_member(out, "protocol", protocol_text(packet->protocol, number));
+    put_member(out, "source", addr_print(&packet->source, text));
+    if (packet->has_ports)
+        buf_printf(out, ",\"source_port\":%u", packet->source_port);
+    put_member(out, "destination", addr_print(&packet->destination, text));
+    if (packet->has_ports)
+        buf_printf(out, ",\"port\":%u", packet->port);
+    if (packet->has_type)
+        buf_printf(out, ",\"type\":%u", packet->type);
+}
+
+void denial_print_json(const struct denial *denial, struct buf *out)
+{
+    const struct nflog_packet *packet = denial->packet;
+    const struct said said = prefix_parse_words(packet->prefix);
+    cleanup_buf struct buf hint = {0};
+
+    buf_printf(out, "{\"time\":%llu", (unsigned long long)denial->time_s);
+    put_member(out, "jail", denial->jail_name);
+    put_member(out, "policy", denial->policy_name);
+    if (said.is_ours) {
+        put_member(out, "verdict", said.verdict);
+        put_member(out, "direction", said.direction);
+        put_member(out, "rule", said.place);
+    }
+    if (*said.text || !said.is_ours)
+        put_member(out, "text", said.is_ours ? said.text : packet->prefix);
+    if (packet->destination.family != ADDR_NONE)
+        put_json_flow(out, packet);
+    buf_printf(out, ",\"count\":%u", denial->count);
+    if (has_hint(&said, packet)) {
+        put_hint(&hint, &said, packet);
+        put_member(out, "hint", buf_text(&hint));
+    }
+    buf_puts(out, "}\n");
+}

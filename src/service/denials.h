@@ -1,0 +1,35 @@
+/* The denial log: what the jail's rules refused, told once and counted. */
+#pragma once
+
+#include "base/diag.h"
+#include "service/nflog.h"
+
+struct buf;
+struct denials;
+struct loop;
+struct service_log;
+
+#define DENIALS_WINDOW_MS 10000 /* the same flow within this time is counted, not told again */
+
+/* Reads the NFLOG socket `nflog_fd` (owned from here on, also on failure; its group is already
+ * bound) and writes lines, or JSON objects, to `log`. The names stay the caller's. */
+int denials_open(struct loop *loop, int nflog_fd, struct service_log *log, const char *jail_name,
+                 const char *policy_name, bool json, struct denials **ret_denials,
+                 struct error *error);
+/* Reads what is still there, tells the counts, closes. NULL is allowed. */
+void denials_close(struct denials *denials);
+
+/* What a log line says. */
+struct denial {
+    const char *jail_name;
+    const char *policy_name;
+    const struct nflog_packet *packet;
+    unsigned count;  /* 1: told at once; more: how often it was seen in the window */
+    uint64_t time_s; /* since the epoch; JSON only */
+};
+
+/* One line with its newline; for something refused that is told the first time a second line,
+ * "netjail: NAME: hint: allow out tcp to 192.0.2.1 port 443". */
+void denial_print(const struct denial *denial, struct buf *out);
+/* One JSON object (RFC 8259) and a newline. */
+void denial_print_json(const struct denial *denial, struct buf *out);

@@ -1,0 +1,77 @@
+/* The service's log lines.
+ *
+ * The descriptor may be the user's terminal, a pipe, a file: it is shared with others, so it must
+ * not be made non-blocking; instead poll(2) is asked before each line, and a line is shorter than
+ * PIPE_BUF, which a writable pipe takes whole. What must not happen: a reader that has stopped
+ * (Ctrl-S, a full pipe) holding up connections, or a hostile jail flooding a terminal. */
+#include "service/log.h"
+
+#include "base/buf.h"
+#include "service/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool write_now(const struct service_log *log, const char *text, size_t length)
+{
+    struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
+
+    if (poll(&pollfd, 1, 0) != 1 || !(pollfd.revents & POLLOUT))
+        return false;
+    return write(log->fd, text, length) == (ssize_t)length;
+}
+
+static bool tell_lost(struct service_log *log)
+{
+    char text[192];
+    int length;
+
+    if (log->lost == 0)
+        return true;
+    length = snprintf(text, sizeof text, "netjail: %s: %llu more lines were not written\n",
+                      log->jail_name, (unsigned long long)log->lost);
+    if (length < 0 || (size_t)length >= sizeof text || !write_now(log, text, (size_t)length))
+        return false;
+    log->lost = 0;
+    return true;
+}
+
+bool service_log_write(struct service_log *log, const char *text)
+{
+    uint64_t second = loop_now_ms(log->loop) / 1000;
+
+    if (log->fd < 0)
+        return false;
+    if (second != log->second) {
+        log->second = second;
+        log->lines = 0;
+    }
+    if (log->lines >= SERVICE_LOG_LINES_PER_SECOND || !tell_lost(log) ||
+        !write_now(log, text, strlen(text))) {
+        log->lost++;
+        return false;
+    }
+    log->lines++;
+    return true;
+}
+
+void service_log_limit(struct service_log *log, const char *format, ...)
+{
+    cleanup_buf struct buf line = {0};
+    uint64_t now_ms = loop_now_ms(log->loop);
+    char text[256];
+    va_list arguments;
+
+    if (log->limit_ms && now_ms - log->limit_ms < 1000)
+        return;
+    log->limit_ms = now_ms ? now_ms : 1;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments); /* a cut text still says it */
+    va_end(arguments);
+    buf_printf(&line, "netjail: %s: %s\n", log->jail_name, text);
+    (void)service_log_write(log, buf_text(&line)); /* a lost line is counted */
+}

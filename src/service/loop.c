@@ -1,0 +1,236 @@
+/* The event loop. Theory: one round = wait for descriptors, call each one that is ready, run the
+ * tasks that were deferred before this round began, fire due timers. A task that defers itself
+ * again runs in the next round, so that no connection can keep the others from theirs.
+ *
+ * What must not happen: a callback on an object that another callback of the same round has freed.
+ * loop_unwatch() therefore blanks what epoll has already reported, and the list of tasks is cut off
+ * before it is run. No privilege. */
+#include "service/loop.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/epoll.h>
+#include <time.h>
+
+#define LOOP_EVENTS_MAX 128
+
+TAILQ_HEAD(timer_list, loop_timer);
+TAILQ_HEAD(task_list, loop_task);
+
+struct loop {
+    int epoll_fd;
+    bool stopped;
+    uint64_t now_ms;
+    struct timer_list timers; /* a handful, not sorted */
+    struct task_list tasks;
+    struct task_list running; /* tasks of this round */
+    struct epoll_event events[LOOP_EVENTS_MAX];
+    int event_count; /* reported in this round */
+    int event_next;  /* the first that is not dispatched yet */
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+int loop_new(struct loop **ret_loop, struct error *error)
+{
+    struct loop *loop = calloc(1, sizeof *loop);
+
+    if (!loop)
+        return error_errno(error, -ENOMEM, "cannot make the event loop");
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll_fd < 0) {
+        int code = -errno;
+
+        free(loop);
+        return error_errno(error, code, "cannot make the event loop");
+    }
+    TAILQ_INIT(&loop->timers);
+    TAILQ_INIT(&loop->tasks);
+    TAILQ_INIT(&loop->running);
+    loop->now_ms = clock_ms();
+    *ret_loop = loop;
+    return 0;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop)
+        return;
+    (void)close(loop->epoll_fd); /* holds no data */
+    free(loop);
+}
+
+int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0)
+        return -errno;
+    source->watched = true;
+    return 0;
+}
+
+void loop_unwatch(struct loop *loop, struct loop_source *source)
+{
+    if (!source->watched)
+        return;
+    source->watched = false;
+    /* Can only fail where the descriptor is not watched, which is what we want. */
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    for (int i = loop->event_next; i < loop->event_count; i++) {
+        if (loop->events[i].data.ptr == source)
+            loop->events[i].data.ptr = NULL;
+    }
+}
+
+void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms)
+{
+    if (!timer->armed)
+        TAILQ_INSERT_TAIL(&loop->timers, timer, entry);
+    timer->armed = true;
+    timer->due_ms = loop->now_ms + delay_ms;
+}
+
+void loop_disarm(struct loop *loop, struct loop_timer *timer)
+{
+    if (timer->armed)
+        TAILQ_REMOVE(&loop->timers, timer, entry);
+    timer->armed = false;
+}
+
+void loop_defer(struct loop *loop, struct loop_task *task)
+{
+    if (task->queued)
+        return;
+    task->queued = true;
+    TAILQ_INSERT_TAIL(&loop->tasks, task, entry);
+}
+
+/* A list's tail lives in its head, so a task must be taken from the list that it is in. */
+static bool task_is_in(const struct task_list *list, const struct loop_task *task)
+{
+    const struct loop_task *other;
+
+    TAILQ_FOREACH(other, list, entry)
+    {
+        if (other == task)
+            return true;
+    }
+    return false;
+}
+
+void loop_cancel(struct loop *loop, struct loop_task *task)
+{
+    if (!task->queued)
+        return;
+    task->queued = false;
+    if (!TAILQ_EMPTY(&loop->running) && task_is_in(&loop->running, task))
+        TAILQ_REMOVE(&loop->running, task, entry);
+    else
+        TAILQ_REMOVE(&loop->tasks, task, entry);
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return loop->now_ms;
+}
+
+static int next_timeout(const struct loop *loop, int timeout_ms)
+{
+    const struct loop_timer *timer;
+    uint64_t best = timeout_ms < 0 ? UINT64_MAX : (uint64_t)timeout_ms;
+
+    if (!TAILQ_EMPTY(&loop->tasks))
+        return 0;
+    TAILQ_FOREACH(timer, &loop->timers, entry)
+    {
+        uint64_t left = timer->due_ms > loop->now_ms ? timer->due_ms - loop->now_ms : 0;
+
+        if (left < best)
+            best = left;
+    }
+    return best == UINT64_MAX ? -1 : best > INT_MAX ? INT_MAX : (int)best;
+}
+
+static void run_events(struct loop *loop)
+{
+    while (loop->event_next < loop->event_count) {
+        const struct epoll_event *event = &loop->events[loop->event_next++];
+        struct loop_source *source = event->data.ptr;
+
+        if (source)
+            source->ready(source->context, event->events);
+    }
+    loop->event_next = loop->event_count = 0;
+}
+
+static void run_tasks(struct loop *loop)
+{
+    struct loop_task *task;
+
+    TAILQ_CONCAT(&loop->running, &loop->tasks, entry);
+    while ((task = TAILQ_FIRST(&loop->running))) {
+        TAILQ_REMOVE(&loop->running, task, entry);
+        task->queued = false;
+        task->run(task->context);
+    }
+}
+
+/* A callback may change the list, so the search starts again after each; a timer that rearms itself
+ * is due later than now_ms unless it asked for 0 ms, which counts as 1 to let the round end. */
+static void run_timers(struct loop *loop)
+{
+    struct loop_timer *timer = TAILQ_FIRST(&loop->timers);
+
+    while (timer) {
+        if (timer->due_ms > loop->now_ms) {
+            timer = TAILQ_NEXT(timer, entry);
+            continue;
+        }
+        loop_disarm(loop, timer);
+        timer->due(timer->context);
+        if (timer->armed && timer->due_ms <= loop->now_ms)
+            timer->due_ms = loop->now_ms + 1;
+        timer = TAILQ_FIRST(&loop->timers);
+    }
+}
+
+int loop_round(struct loop *loop, int timeout_ms, struct error *error)
+{
+    int count =
+        epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, next_timeout(loop, timeout_ms));
+
+    if (count < 0 && errno != EINTR)
+        return error_errno(error, -errno, "cannot wait for events");
+    loop->now_ms = clock_ms();
+    loop->event_next = 0;
+    loop->event_count = count < 0 ? 0 : count;
+    run_events(loop);
+    run_tasks(loop);
+    run_timers(loop);
+    return 0;
+}
+
+int loop_run(struct loop *loop, struct error *error)
+{
+    while (!loop->stopped) {
+        int code = loop_round(loop, -1, error);
+
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stopped = true;
+}

@@ -1,0 +1,349 @@
+/* netjail-service: the unprivileged helper of one jail. It carries published connections from the
+ * host into the jail and writes the denial log.
+ *
+ * Stages, never in another order:
+ *   sort      signals, descriptors 0..2, the descriptor limit, everything that was inherited and is
+ * not ours. Mustn't look at anything that came from a policy or the network. drop      another uid
+ * when started by root, no capabilities, no_new_privs, not dumpable, seccomp. listen    the
+ * configuration is read and judged, the sockets of the table are taken over. serve     'R' to the
+ * supervisor, then the loop, until init closes its channel (the jail has ended) or the supervisor
+ * is gone. Mustn't end because of anything a client or the jail does.
+ *
+ * It ignores SIGTERM and the signals of the terminal: a unit that is stopped sends SIGTERM to all
+ * its processes, and connections must live until the command has ended. The supervisor ends it with
+ * SIGKILL. Exit status: 0 the jail has ended, 125 it could not start. */
+#include "base/cleanup.h"
+#include "jail/privs.h"
+#include "jail/seccomp.h"
+#include "service/config.h"
+#include "service/denials.h"
+#include "service/log.h"
+#include "service/loop.h"
+#include "service/supply.h"
+#include "service/tcp.h"
+#include "service/udp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#define EXIT_FAILED 125
+
+/* The uid of a privileged jail's service where there is no user `netjail`: one that no distribution
+ * gives out (systemd's UIDS-GIDS.md: 60578-61183 are unused), so that no other process shares it.
+ */
+#define SERVICE_USER "netjail"
+#define SERVICE_UID  61180
+
+/* Descriptors of one connection (two sockets, two pipes) and of one UDP flow; and what the service
+ * needs besides: its own, the stock of jail sockets, idle pipes. */
+#define CONNECTION_FDS 6
+#define FLOW_FDS       1
+#define OTHER_FDS      256
+
+struct service {
+    struct service_config config;
+    struct service_listener *listeners;
+    bool has_nflog;
+    struct loop *loop;
+    struct service_log log;
+    struct supply *supply;
+    struct tcp_relay *tcp;
+    struct udp_relay *udp;
+    struct denials *denials;
+    struct loop_source report;
+};
+
+static int ignore_signals(struct error *error)
+{
+    static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
+                                  SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2};
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    sigset_t none;
+
+    (void)sigemptyset(&none); /* cannot fail */
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
+        if (sigaction(signals[i], &action, NULL) < 0)
+            return error_errno(error, -errno, "cannot ignore signal %d", signals[i]);
+    }
+    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        return error_errno(error, -errno, "cannot set the signal mask");
+    return 0;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Puts /dev/null in the place of `fd`: the number stays taken, so that no later descriptor gets it.
+ */
+static int occupy(int fd, struct error *error)
+{
+    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return error_errno(error, -errno, "cannot open /dev/null");
+    if (null == fd)
+        return take_fd(&null) >= 0 ? 0 : -EBADF;
+    if (dup3(null, fd, O_CLOEXEC) < 0)
+        return error_errno(error, -errno, "cannot occupy descriptor %d", fd);
+    return 0;
+}
+
+/* Closes what we were not given. How many listeners there are is taken from the size of the
+ * configuration, which is compared with its contents later. Standard input and output go: a pipe
+ * held open by us would keep its reader waiting; standard error goes when we are ready. */
+static int sort_descriptors(struct service *service, struct error *error)
+{
+    struct stat stat;
+    size_t count = 0;
+    int code = 0;
+
+    if (fstat(SERVICE_CONFIG_FD, &stat) < 0 || !is_open(SERVICE_INIT_FD) ||
+        !is_open(SERVICE_REPORT_FD))
+        return error_set(error, -EBADF, "netjail-service is started by netjail only");
+    if ((uint64_t)stat.st_size > sizeof(struct service_config))
+        count = ((size_t)stat.st_size - sizeof(struct service_config)) /
+                sizeof(struct service_listener);
+    if (count > SERVICE_LISTENERS_MAX)
+        return error_set(error, -EINVAL, "invalid configuration: %zu listeners", count);
+    if (close_range(SERVICE_FIRST_LISTENER + (unsigned)count, UINT_MAX, 0) < 0)
+        return error_errno(error, -errno, "cannot close inherited descriptors");
+    service->has_nflog = is_open(SERVICE_NFLOG_FD);
+    service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
+    for (int fd = 0; fd <= 1 && code == 0; fd++)
+        code = occupy(fd, error);
+    if (code == 0 && !is_open(STDERR_FILENO))
+        code = occupy(STDERR_FILENO, error);
+    if (code == 0 && !service->has_nflog)
+        code = occupy(SERVICE_NFLOG_FD, error);
+    if (code == 0 && service->log.fd < 0)
+        code = occupy(SERVICE_LOG_FD, error);
+    return code;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* fit_limit() looks at what we have in the end */
+}
+
+/* Is `id` a user of this user namespace? In a container or below `unshare -r` it may not be. */
+static bool is_mapped(const char *map, unsigned id)
+{
+    cleanup_file FILE *file = fopen(map, "re");
+    unsigned first;
+    unsigned outside;
+    unsigned count;
+
+    if (!file)
+        return true; /* without /proc: trying will tell */
+    while (fscanf(file, "%u %u %u", &first, &outside, &count) == 3) {
+        if (id >= first && id - first < count)
+            return true;
+    }
+    return false;
+}
+
+/* Who the service becomes; -1: stays who it is. /etc/passwd is read directly: the resolver of user
+ * names would load foreign libraries into a process that still has all privilege. */
+static void choose_identity(uid_t *ret_uid, gid_t *ret_gid)
+{
+    cleanup_file FILE *file = NULL;
+    const struct passwd *entry;
+
+    *ret_uid = (uid_t)-1;
+    *ret_gid = (gid_t)-1;
+    if (geteuid() != 0)
+        return;
+    if (!is_mapped("/proc/self/uid_map", SERVICE_UID) ||
+        !is_mapped("/proc/self/gid_map", SERVICE_UID))
+        return; /* a namespace with one user: there is no other to become */
+    *ret_uid = SERVICE_UID;
+    *ret_gid = SERVICE_UID;
+    file = fopen("/etc/passwd", "re");
+    while (file && (entry = fgetpwent(file))) {
+        if (strcmp(entry->pw_name, SERVICE_USER) == 0 && entry->pw_uid != 0 && entry->pw_gid != 0) {
+            *ret_uid = entry->pw_uid;
+            *ret_gid = entry->pw_gid;
+        }
+    }
+}
+
+static int drop_privilege(struct error *error)
+{
+    uid_t uid;
+    gid_t gid;
+    int code;
+
+    choose_identity(&uid, &gid);
+    code = privs_drop_service(uid, gid, error);
+    if (code == 0)
+        code = privs_follow_parent(SIGKILL, error);
+    if (code == 0)
+        code = seccomp_load_service(error);
+    return code;
+}
+
+static void jail_ended(void *context)
+{
+    struct service *service = context;
+
+    loop_stop(service->loop);
+}
+
+/* The report pipe is only written by us: an event on it means that the supervisor is gone. */
+static void supervisor_ended(void *context, uint32_t events)
+{
+    (void)events;
+    jail_ended(context);
+}
+
+/* As many connections as the descriptors suffice for in any case, so that they never run out. */
+static uint32_t fit_limit(const struct service_config *config)
+{
+    struct rlimit limit = {.rlim_cur = 1024};
+    rlim_t available;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit); /* the default is what POSIX promises */
+    available = limit.rlim_cur > config->listener_count + OTHER_FDS
+                    ? limit.rlim_cur - config->listener_count - OTHER_FDS
+                    : 0;
+    available /= CONNECTION_FDS + FLOW_FDS;
+    if (available == 0)
+        available = 1;
+    return available < config->connection_limit ? (uint32_t)available : config->connection_limit;
+}
+
+static int take_listeners(struct service *service, struct error *error)
+{
+    for (uint32_t i = 0; i < service->config.listener_count; i++) {
+        const struct service_listener *listener = &service->listeners[i];
+        int fd = SERVICE_FIRST_LISTENER + (int)i;
+        int code = listener->protocol == IPPROTO_TCP
+                       ? tcp_relay_listen(service->tcp, fd, listener, error)
+                       : udp_relay_listen(service->udp, fd, listener, error);
+
+        if (code < 0)
+            return code;
+    }
+    return 0;
+}
+
+static int start_log(struct service *service, struct error *error)
+{
+    const struct service_config *config = &service->config;
+
+    if (!config->log)
+        return 0;
+    if (!service->has_nflog || service->log.fd < 0)
+        return error_set(error, -EBADF, "the descriptors of the log are missing");
+    return denials_open(service->loop, SERVICE_NFLOG_FD, &service->log, config->jail_name,
+                        config->policy_name, config->log_json, &service->denials, error);
+}
+
+static int start_relays(struct service *service, struct error *error)
+{
+    uint32_t limit = fit_limit(&service->config);
+    int code =
+        supply_open(service->loop, SERVICE_INIT_FD, jail_ended, service, &service->supply, error);
+
+    if (limit < service->config.connection_limit)
+        service_log_limit(&service->log, "open files (ulimit -n) suffice for %u connections only",
+                          limit);
+    if (code == 0)
+        code = tcp_relay_new(service->loop, service->supply, &service->log, limit, &service->tcp,
+                             error);
+    if (code == 0)
+        code = udp_relay_new(service->loop, service->supply, &service->log, limit, &service->udp,
+                             error);
+    if (code == 0)
+        code = take_listeners(service, error);
+    return code;
+}
+
+static int start(struct service *service, struct error *error)
+{
+    int code = service_config_read(SERVICE_CONFIG_FD, &service->config, &service->listeners, error);
+
+    if (code == 0)
+        code = loop_new(&service->loop, error);
+    if (code < 0)
+        return code;
+    service->log.jail_name = service->config.jail_name;
+    service->log.loop = service->loop;
+    service->report = (struct loop_source){
+        .fd = SERVICE_REPORT_FD, .ready = supervisor_ended, .context = service};
+    code = loop_watch(service->loop, &service->report, 0); /* EPOLLERR comes unasked */
+    if (code < 0)
+        return error_errno(error, code, "cannot watch the supervisor");
+    code = start_log(service, error);
+    if (code == 0)
+        code = start_relays(service, error);
+    return code;
+}
+
+/* Standard error is the caller's and not ours to keep; /dev/null is at descriptor 0. */
+static int say_ready(struct error *error)
+{
+    (void)close(STDERR_FILENO); /* the next line takes its number; the filter has no dup2() */
+    if (fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO) != STDERR_FILENO)
+        return error_errno(error, -errno, "cannot let go of standard error");
+    if (write(SERVICE_REPORT_FD, "R", 1) != 1)
+        return error_errno(error, -errno, "cannot report to netjail");
+    return 0;
+}
+
+static void service_end(struct service *service)
+{
+    denials_close(service->denials);
+    tcp_relay_free(service->tcp);
+    udp_relay_free(service->udp);
+    supply_close(service->supply);
+    loop_free(service->loop);
+    free(service->listeners);
+}
+
+static int serve(struct service *service, struct error *error)
+{
+    int code = ignore_signals(error);
+
+    if (code == 0)
+        code = sort_descriptors(service, error);
+    if (code < 0)
+        return code;
+    raise_descriptor_limit();
+    code = drop_privilege(error);
+    if (code == 0)
+        code = start(service, error);
+    if (code == 0)
+        code = say_ready(error);
+    if (code == 0)
+        code = loop_run(service->loop, error);
+    return code;
+}
+
+int main(void)
+{
+    struct service service = {.log.fd = -1};
+    struct error error = {0};
+    int code = serve(&service, &error);
+
+    if (code < 0)
+        (void)fprintf(stderr, "netjail-service: %s\n",
+                      error.text); /* the exit status says it too */
+    service_end(&service);
+    return code < 0 ? EXIT_FAILED : 0;
+}

@@ -1,0 +1,26 @@
+/* Published TCP ports: connections accepted outside are carried to the jail. */
+#pragma once
+
+#include "base/diag.h"
+#include "service/protocol.h"
+
+#include <stdint.h>
+
+struct loop;
+struct supply;
+struct service_log;
+struct tcp_relay;
+
+/* `limit`: connections at once, over all listeners; what comes above is reset at once. */
+int tcp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log, uint32_t limit,
+                  struct tcp_relay **ret_relay, struct error *error);
+/* Resets all connections and closes the listeners. */
+void tcp_relay_free(struct tcp_relay *relay);
+
+/* Serves the listening socket `fd` (owned from here on, also on failure). `listener` stays the
+ * caller's and must outlive the relay. */
+int tcp_relay_listen(struct tcp_relay *relay, int fd, const struct service_listener *listener,
+                     struct error *error);
+
+/* Connections that exist now. */
+uint32_t tcp_relay_count(const struct tcp_relay *relay);

@@ -1,0 +1,249 @@
+/* One published connection, from the accepted socket to its end.
+ *
+ * Order: a socket of the jail is asked from init; it is connected to the listener's targets, one
+ * after the other, each with a socket of its own; then two pumps carry the bytes until both
+ * directions have ended. Whatever fails on one side is a reset on both: a failure must look like a
+ * failure, and a reset leaves no TIME_WAIT. The client's socket is watched from the beginning, so
+ * that a client that has gone frees its place at once. No privilege; both sides are hostile.
+ *
+ * What must not happen: an event on a freed connection (loop_unwatch() and loop_cancel() see to
+ * it), a connection that nothing will ever wake (each pump ends in EAGAIN, an end, or a deferred
+ * task). */
+#include "service/tcp_relay.h"
+
+#include "service/endpoint.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define CONNECT_TIMEOUT_MS 30000
+
+static void try_target(struct tcp_connection *connection);
+
+static void set_option(int fd, int level, int option, int value)
+{
+    /* Every one of them is an improvement that the connection works without. */
+    (void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* As little delay as without us; peers that vanish are found; urgent bytes stay in the stream. */
+static void set_options(int fd)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 600);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 60);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
+    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+static void leave_connecting(struct tcp_connection *connection)
+{
+    if (connection->is_connecting)
+        TAILQ_REMOVE(&connection->relay->connecting, connection, connecting);
+    connection->is_connecting = false;
+}
+
+static void close_side(struct tcp_connection *connection, int side, bool reset)
+{
+    struct loop_source *source = &connection->sides[side];
+
+    if (source->fd < 0)
+        return;
+    loop_unwatch(connection->relay->loop, source);
+    if (reset)
+        endpoint_reset(source->fd);
+    else
+        (void)close(source->fd); /* both directions have ended: nothing is left to lose */
+    source->fd = -1;
+}
+
+static void connection_end(struct tcp_connection *connection, bool reset)
+{
+    struct tcp_relay *relay = connection->relay;
+
+    supply_cancel(relay->supply, &connection->wait);
+    loop_cancel(relay->loop, &connection->task);
+    leave_connecting(connection);
+    for (int side = 0; side < 2; side++) {
+        close_side(connection, side, reset);
+        pump_close(&connection->pumps[side], &relay->pipes);
+    }
+    TAILQ_REMOVE(&relay->connections, connection, entry);
+    relay->count--;
+    free(connection);
+}
+
+void tcp_connection_abort(struct tcp_connection *connection)
+{
+    connection_end(connection, true);
+}
+
+static enum pump_result run_pump(struct tcp_connection *connection, int from)
+{
+    return pump_run(&connection->pumps[from], &connection->relay->pipes, connection->sides[from].fd,
+                    connection->sides[!from].fd);
+}
+
+/* Both directions, one turn each. */
+static void carry(void *context)
+{
+    struct tcp_connection *connection = context;
+    enum pump_result results[2];
+
+    for (int from = 0; from < 2; from++) {
+        results[from] = run_pump(connection, from);
+        if (results[from] == PUMP_ERROR) {
+            connection_end(connection, true);
+            return;
+        }
+    }
+    if (results[0] == PUMP_DONE && results[1] == PUMP_DONE)
+        connection_end(connection, false);
+    else if (results[0] == PUMP_MORE || results[1] == PUMP_MORE)
+        loop_defer(connection->relay->loop, &connection->task);
+}
+
+/* A side that was reset may still have bytes for us that came before the reset: they are passed on
+ * as far as the other side takes them now. */
+static void side_failed(struct tcp_connection *connection, int side)
+{
+    if (connection->is_connected)
+        (void)run_pump(connection, side); /* whatever comes of it, the connection ends here */
+    connection_end(connection, true);
+}
+
+static void client_ready(void *context, uint32_t events)
+{
+    struct tcp_connection *connection = context;
+
+    if (events & EPOLLERR)
+        side_failed(connection, SIDE_CLIENT);
+    else if (connection->is_connected)
+        carry(connection);
+}
+
+static void next_target(struct tcp_connection *connection)
+{
+    leave_connecting(connection);
+    close_side(connection, SIDE_JAIL, true);
+    connection->target++;
+    if (connection->target < connection->listener->target_count)
+        try_target(connection);
+    else
+        connection_end(connection, true);
+}
+
+/* The attempt of connect() has an outcome. */
+static void connect_finished(struct tcp_connection *connection)
+{
+    int code = ECONNREFUSED;
+    socklen_t size = sizeof code;
+
+    if (getsockopt(connection->sides[SIDE_JAIL].fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0 ||
+        code != 0) {
+        next_target(connection);
+        return;
+    }
+    leave_connecting(connection);
+    connection->is_connected = true;
+    carry(connection);
+}
+
+static void jail_ready(void *context, uint32_t events)
+{
+    struct tcp_connection *connection = context;
+
+    if (!connection->is_connected)
+        connect_finished(connection);
+    else if (events & EPOLLERR)
+        side_failed(connection, SIDE_JAIL);
+    else
+        carry(connection);
+}
+
+/* Starts to connect the jail's socket; false: this target is not to be had. */
+static bool connect_jail(struct tcp_connection *connection)
+{
+    const struct service_listener *listener = connection->listener;
+    struct loop_source *side = &connection->sides[SIDE_JAIL];
+    struct endpoint endpoint =
+        endpoint_of(&listener->targets[connection->target], listener->jail_port);
+
+    set_options(side->fd);
+    if (connect(side->fd, &endpoint.any, endpoint.length) < 0 && errno != EINPROGRESS)
+        return false;
+    return loop_watch(connection->relay->loop, side, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) ==
+           0;
+}
+
+static void socket_came(void *context, int fd)
+{
+    struct tcp_connection *connection = context;
+    struct tcp_relay *relay = connection->relay;
+
+    if (fd >= 0) {
+        connection->sides[SIDE_JAIL].fd = fd;
+        if (connect_jail(connection)) {
+            connection->due_ms = loop_now_ms(relay->loop) + CONNECT_TIMEOUT_MS;
+            connection->is_connecting = true;
+            TAILQ_INSERT_TAIL(&relay->connecting, connection, connecting);
+            if (!relay->connect_timer.armed)
+                loop_arm(relay->loop, &relay->connect_timer, CONNECT_TIMEOUT_MS);
+            return;
+        }
+    }
+    next_target(connection);
+}
+
+static void try_target(struct tcp_connection *connection)
+{
+    const struct service_listener *listener = connection->listener;
+
+    supply_take(connection->relay->supply,
+                supply_kind(IPPROTO_TCP, listener->targets[connection->target].family),
+                &connection->wait);
+}
+
+void tcp_connection_timeout(void *context)
+{
+    struct tcp_relay *relay = context;
+    uint64_t now_ms = loop_now_ms(relay->loop);
+    struct tcp_connection *connection;
+
+    while ((connection = TAILQ_FIRST(&relay->connecting)) && connection->due_ms <= now_ms)
+        next_target(connection);
+    if (connection)
+        loop_arm(relay->loop, &relay->connect_timer, connection->due_ms - now_ms);
+}
+
+int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd)
+{
+    struct tcp_connection *connection = calloc(1, sizeof *connection);
+    int code;
+
+    if (!connection)
+        return -ENOMEM;
+    connection->relay = relay;
+    connection->listener = listener;
+    connection->sides[SIDE_CLIENT] =
+        (struct loop_source){.fd = fd, .ready = client_ready, .context = connection};
+    connection->sides[SIDE_JAIL] =
+        (struct loop_source){.fd = -1, .ready = jail_ready, .context = connection};
+    connection->wait = (struct supply_wait){.ready = socket_came, .context = connection};
+    connection->task = (struct loop_task){.run = carry, .context = connection};
+    set_options(fd);
+    code = loop_watch(relay->loop, &connection->sides[SIDE_CLIENT],
+                      EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    if (code < 0) {
+        free(connection);
+        return code;
+    }
+    TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
+    relay->count++;
+    try_target(connection);
+    return 0;
+}

@@ -1,0 +1,55 @@
+/* What tcp.c (listening) and tcp_connection.c (one connection) share. */
+#pragma once
+
+#include "service/loop.h"
+#include "service/pipes.h"
+#include "service/pump.h"
+#include "service/supply.h"
+#include "service/tcp.h"
+
+enum tcp_side {
+    SIDE_CLIENT, /* outside */
+    SIDE_JAIL,
+};
+
+struct tcp_connection {
+    struct tcp_relay *relay;
+    const struct service_listener *listener;
+    struct loop_source sides[2]; /* fd -1: none yet */
+    struct pump pumps[2];        /* by the side that the bytes come from */
+    struct supply_wait wait;
+    struct loop_task task;
+    bool is_connected;
+    bool is_connecting; /* in relay->connecting */
+    uint8_t target;     /* the one that is tried */
+    uint64_t due_ms;    /* of the attempt */
+    TAILQ_ENTRY(tcp_connection) entry;
+    TAILQ_ENTRY(tcp_connection) connecting;
+};
+
+TAILQ_HEAD(connection_list, tcp_connection);
+
+struct tcp_relay {
+    struct loop *loop;
+    struct supply *supply;
+    struct service_log *log;
+    struct pipes pipes;
+    uint32_t limit;
+    uint32_t count;
+    int spare_fd; /* given up for a moment to refuse a connection when descriptors run out */
+    struct connection_list connections;
+    struct connection_list connecting; /* in the order of their due time */
+    struct loop_timer connect_timer;
+    struct loop_timer accept_timer;
+    struct tcp_listener *listeners;
+};
+
+/* Takes over the accepted socket `fd` and starts to connect it. 0 or a negative errno, `fd` still
+ * the caller's. */
+int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd);
+
+/* Ends a connection with a reset on both sides and frees it. */
+void tcp_connection_abort(struct tcp_connection *connection);
+
+/* The relay's connect_timer: gives up attempts that take too long. */
+void tcp_connection_timeout(void *relay);
