@@ -22,7 +22,7 @@ root_internet() {
     serve_outside tcp 0.0.0.0 80 tcp :: 80 udp 0.0.0.0 53 udp :: 53
     serve_host tcp 0.0.0.0 22 tcp :: 22
     local f="$P/internet.conf" a
-    for a in "$INTERNET4"; do
+    for a in $INTERNET4; do
         assert_connect ok "$NETJAIL" -q -p "$f" -- tcp "$a" 80
         assert_connect ok "$NETJAIL" -q -p "$f" -- udp "$a" 53
         assert_status 0 "$NETJAIL" -q -p "$f" ping -nqc1 -W2 "$a"
