@@ -23,8 +23,8 @@ struct decide_context {
 
 struct decision {
     enum verdict verdict;
-    bool by_default;   /* no rule matched */
-    size_t rule;       /* index into policy->rules when !by_default */
+    bool by_default; /* no rule matched */
+    size_t rule;     /* index into policy->rules when !by_default */
     struct position where;
 };
 

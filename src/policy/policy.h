@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JAIL_NAME_MAX 63 /* bytes without NUL: [A-Za-z0-9][A-Za-z0-9._-]*, fits a DNS label and NAME_MAX */
-#define IFNAME_MAX    15 /* bytes without NUL (IFNAMSIZ - 1, linux/if.h) */
+#define JAIL_NAME_MAX                                                                              \
+    63 /* bytes without NUL: [A-Za-z0-9][A-Za-z0-9._-]*, fits a DNS label and NAME_MAX */
+#define IFNAME_MAX 15 /* bytes without NUL (IFNAMSIZ - 1, linux/if.h) */
 
 enum direction {
     DIRECTION_IN,
@@ -148,10 +149,10 @@ enum gateway_kind {
 
 struct link {
     enum link_kind kind;
-    const char *ifname;  /* name inside the jail; NULL for relay and join */
-    const char *target;  /* network, jail or device; NULL for veth host and relay */
-    size_t network;      /* LINK_BRIDGE: index into policy->networks (a network that is only named is
-                            added as external by check) */
+    const char *ifname; /* name inside the jail; NULL for relay and join */
+    const char *target; /* network, jail or device; NULL for veth host and relay */
+    size_t network;     /* LINK_BRIDGE: index into policy->networks (a network that is only named is
+                           added as external by check) */
     struct link_address *addresses;
     size_t addresses_count;
     size_t addresses_capacity;
@@ -159,14 +160,15 @@ struct link {
     struct addr *gateways; /* at most one per family */
     size_t gateways_count;
     size_t gateways_capacity;
+    struct position gateway_where[2]; /* GATEWAY_GIVEN: of the IPv4, of the IPv6 one */
     struct route *routes;
     size_t routes_count;
     size_t routes_capacity;
     bool has_mac;
     struct mac mac;
-    uint32_t mtu;         /* 0: not given */
-    uint64_t rate_bit_s;  /* 0: not given */
-    bool nat;             /* veth host */
+    uint32_t mtu;            /* 0: not given */
+    uint64_t rate_bit_s;     /* 0: not given */
+    bool nat;                /* veth host */
     const char *host_ifname; /* bridge: `host-name`; veth: `peer-name`; NULL: chosen */
     struct link_address *peer_addresses;
     size_t peer_addresses_count;
@@ -176,6 +178,7 @@ struct link {
     size_t peer_routes_capacity;
     const char *mode; /* macvlan, ipvlan; NULL: default */
     struct position where;
+    struct position target_where;
     struct position nat_where;
 };
 
@@ -247,6 +250,8 @@ enum unix_sockets {
 #define FAMILY_NETLINK 0x8u
 #define FAMILY_ALL     0xfu
 
+struct policy_names; /* defines and parameters: private to the parser */
+
 enum log_target {
     LOG_STDERR,
     LOG_JOURNAL,
@@ -256,6 +261,7 @@ enum log_target {
 struct policy {
     struct arena *arena;
     struct sources sources;
+    struct policy_names *names;
 
     const char *name; /* NULL: not given, the caller makes <base>-<pid> */
     struct position name_where;
@@ -347,8 +353,8 @@ int policy_parse(struct policy *policy, struct diags *diags, const char *name, c
  * duplicates, shadowed rules. Returns 0, or -EINVAL when there is any error in `diags`. */
 int policy_check(struct policy *policy, struct diags *diags);
 
-/* Appends an error "... not available yet" for each statement whose effect is not built yet, so that
- * it never runs as if it were absent. Returns 0 or -EOPNOTSUPP. */
+/* Appends an error "... not available yet" for each statement whose effect is not built yet, so
+ * that it never runs as if it were absent. Returns 0 or -EOPNOTSUPP. */
 int policy_refuse_unavailable(const struct policy *policy, struct diags *diags);
 
 /* The constant ranges of a symbolic set kind (private, link-local, multicast, metadata, broadcast),
