@@ -1,0 +1,217 @@
+/* Messages between supervisor and init.
+ *
+ * One SOCK_SEQPACKET pair, no privilege. Every message has a row in the table: its size, the number
+ * of descriptors with it, and the states in which the supervisor accepts it. Init runs beside
+ * hostile programs of the same user, so the supervisor believes nothing: a message of another size,
+ * out of its state, with other descriptors, with a signal number or status that cannot be, ends the
+ * jail. What must not happen: a descriptor that was received and is not owned by anybody, or a text
+ * without its NUL. */
+#include "jail/control.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define STATE(state) (1u << (state))
+
+struct rule {
+    size_t size;
+    size_t fds;
+    unsigned states; /* 0: a command, never accepted by the supervisor */
+};
+
+static const struct rule rules[] = {
+    [CONTROL_MAPPED] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_CONFIGURED] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_RELEASE] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_SIGNAL] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_OPENED] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_CLONED)},
+    [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},
+    [CONTROL_STARTED] = {sizeof(struct control_message), 0, STATE(JAIL_READY)},
+    [CONTROL_STATUS] = {sizeof(struct control_message), 0, STATE(JAIL_RUNNING)},
+    [CONTROL_EMPTY] = {sizeof(struct control_message), 0, STATE(JAIL_ENDED)},
+    [CONTROL_FAILED] = {sizeof(struct control_failure), 0,
+                        STATE(JAIL_CLONED) | STATE(JAIL_OPENED) | STATE(JAIL_READY)},
+};
+
+/* A received message and its descriptors. */
+struct packet {
+    union {
+        struct control_message message;
+        struct control_failure failure;
+    };
+    size_t size;
+    int fds[CONTROL_FDS];
+    size_t fds_count;
+    bool truncated;
+};
+
+static int packet_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count)
+{
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS)] = {0};
+    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
+    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (fds_count > 0) {
+        struct cmsghdr *cmsg;
+
+        header.msg_control = control;
+        header.msg_controllen = CMSG_SPACE(sizeof(int) * fds_count);
+        cmsg = CMSG_FIRSTHDR(&header);
+        cmsg->cmsg_level = SOL_SOCKET;
+        cmsg->cmsg_type = SCM_RIGHTS;
+        cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds_count);
+        memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * fds_count);
+    }
+    while (sendmsg(fd, &header, MSG_NOSIGNAL) < 0) {
+        if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+int control_send(int fd, enum control_kind kind, int value, const int *fds, size_t fds_count)
+{
+    struct control_message message = {.kind = kind, .value = value};
+
+    return packet_send(fd, &message, sizeof message, fds, fds_count);
+}
+
+int control_send_failure(int fd, const struct error *error)
+{
+    struct control_failure failure = {
+        .kind = CONTROL_FAILED, .code = error->code, .where = error->where};
+
+    memcpy(failure.text, error->text, sizeof failure.text);
+    memcpy(failure.hint, error->hint, sizeof failure.hint);
+    return packet_send(fd, &failure, sizeof failure, NULL, 0);
+}
+
+/* Takes the descriptors out of a received header; those beyond the buffer are closed. */
+static void packet_take_fds(struct packet *packet, struct msghdr *header)
+{
+    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
+        size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof fd, sizeof fd);
+            if (packet->fds_count < CONTROL_FDS)
+                packet->fds[packet->fds_count++] = fd;
+            else
+                (void)close(fd); /* unexpected, and nothing to lose */
+        }
+    }
+}
+
+static int packet_receive(int fd, bool wait, struct packet *packet)
+{
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS)];
+    struct iovec part = {.iov_base = &packet->failure, .iov_len = sizeof packet->failure};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof control};
+    ssize_t length;
+
+    memset(packet, 0, sizeof *packet);
+    do
+        length = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
+    while (length < 0 && errno == EINTR);
+    if (length < 0)
+        return errno == ECONNRESET ? -EPIPE : -errno;
+    if (length == 0)
+        return -EPIPE;
+    packet->size = (size_t)length;
+    packet->truncated = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+    packet_take_fds(packet, &header);
+    return 0;
+}
+
+static void packet_close_fds(struct packet *packet)
+{
+    for (size_t i = 0; i < packet->fds_count; i++)
+        (void)close(packet->fds[i]); /* refused descriptors: nothing to lose */
+    packet->fds_count = 0;
+}
+
+/* The row of a well-formed packet, or NULL. */
+static const struct rule *packet_rule(const struct packet *packet)
+{
+    const struct rule *rule;
+
+    if (packet->truncated || packet->size < sizeof packet->message.kind ||
+        packet->message.kind >= ARRAY_LENGTH(rules))
+        return NULL;
+    rule = &rules[packet->message.kind];
+    if (rule->size == 0 || packet->size != rule->size || packet->fds_count != rule->fds)
+        return NULL;
+    return rule;
+}
+
+int control_receive_command(int fd, bool wait, struct control_message *ret_message)
+{
+    struct packet packet;
+    const struct rule *rule;
+    int status = packet_receive(fd, wait, &packet);
+
+    if (status < 0)
+        return status;
+    rule = packet_rule(&packet);
+    if (!rule || rule->states != 0) {
+        packet_close_fds(&packet);
+        return -EPROTO;
+    }
+    *ret_message = packet.message;
+    return 0;
+}
+
+/* Init's own error as ours; texts from the other side end where we say. */
+static int failure_take(const struct control_failure *failure, struct error *error)
+{
+    int code = failure->code < 0 && failure->code > -4096 ? failure->code : -EPROTO;
+    char text[sizeof failure->text];
+    char hint[sizeof failure->hint];
+
+    memcpy(text, failure->text, sizeof text);
+    memcpy(hint, failure->hint, sizeof hint);
+    text[sizeof text - 1] = '\0';
+    hint[sizeof hint - 1] = '\0';
+    (void)error_set(error, code, "%s", text);
+    error_hint(error, "%s", hint);
+    error->where = failure->where;
+    return code;
+}
+
+int control_receive_report(int fd, enum jail_state state, bool wait,
+                           struct control_message *ret_message, int *ret_fds, struct error *error)
+{
+    struct packet packet;
+    const struct rule *rule;
+    int status = packet_receive(fd, wait, &packet);
+
+    if (status == -EAGAIN)
+        return status;
+    if (status == -EPIPE)
+        return error_set(error, status, "the jail's init ended unexpectedly");
+    if (status < 0)
+        return error_errno(error, status, "cannot hear from the jail's init");
+    rule = packet_rule(&packet);
+    if (!rule || !(rule->states & STATE(state)) || (rule->fds > 0 && !ret_fds)) {
+        packet_close_fds(&packet);
+        return error_set(error, -EPROTO, "the jail's init sent what it may not send now");
+    }
+    if (packet.message.kind == CONTROL_FAILED)
+        return failure_take(&packet.failure, error);
+    for (size_t i = 0; i < packet.fds_count; i++)
+        ret_fds[i] = packet.fds[i];
+    *ret_message = packet.message;
+    return 0;
+}

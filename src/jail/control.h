@@ -1,0 +1,65 @@
+/* The channel between supervisor and init: fixed-size messages over SOCK_SEQPACKET, each permitted
+ * in named states only. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdint.h>
+
+enum control_kind {
+    /* Supervisor to init. */
+    CONTROL_MAPPED = 1, /* the user namespace's maps are written */
+    CONTROL_CONFIGURED, /* the jail's links exist */
+    CONTROL_RELEASE,    /* run the command; value: 1 when it shall get the terminal */
+    CONTROL_SIGNAL,     /* send signal `value` to the command */
+    CONTROL_CONTINUE,   /* SIGCONT unless it runs already; value as in CONTROL_RELEASE */
+    /* Init to supervisor. */
+    CONTROL_OPENED,  /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
+    CONTROL_READY,   /* everything is in place; value: 1 when the command gets its own group */
+    CONTROL_STARTED, /* exec() has succeeded */
+    CONTROL_STATUS,  /* the command ended, stopped or continued; value as from wait(2) */
+    CONTROL_EMPTY,   /* the command and all that it left have ended */
+    CONTROL_FAILED,  /* struct control_failure */
+};
+
+#define CONTROL_FDS 4
+
+/* Where a jail stands, as the supervisor sees it. */
+enum jail_state {
+    JAIL_CLONED,  /* waiting for CONTROL_OPENED */
+    JAIL_OPENED,  /* waiting for CONTROL_READY */
+    JAIL_READY,   /* waiting for CONTROL_STARTED */
+    JAIL_RUNNING, /* CONTROL_STATUS may come */
+    JAIL_ENDED,   /* the command's status is known; CONTROL_EMPTY may come */
+    JAIL_EMPTY,   /* nothing more may come */
+};
+
+struct control_message {
+    uint32_t kind; /* enum control_kind */
+    int32_t value;
+};
+
+/* CONTROL_FAILED: a struct error that crosses a process boundary. */
+struct control_failure {
+    uint32_t kind;
+    int32_t code;
+    struct position where;
+    char text[sizeof(((struct error *)0)->text)];
+    char hint[sizeof(((struct error *)0)->hint)];
+};
+
+/* Sends one message, with `fds` when fds_count > 0. Returns 0 or a negative errno (-EPIPE: the
+ * other side is gone; no SIGPIPE is raised). */
+int control_send(int fd, enum control_kind kind, int value, const int *fds, size_t fds_count);
+int control_send_failure(int fd, const struct error *error);
+
+/* Init: the next command. Returns 0, -EPIPE at the end of the channel, -EAGAIN when `wait` is false
+ * and none is there, -EPROTO for what is no command. */
+int control_receive_command(int fd, bool wait, struct control_message *ret_message);
+
+/* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
+ * descriptors as in the table, permitted in `state`. *ret_fds (CONTROL_FDS of them) is written only
+ * for CONTROL_OPENED. For CONTROL_FAILED *error is filled and its code returned. -EPIPE: init is
+ * gone. -EAGAIN: see above. */
+int control_receive_report(int fd, enum jail_state state, bool wait,
+                           struct control_message *ret_message, int *ret_fds, struct error *error);

@@ -1,0 +1,173 @@
+/* Which of the caller's descriptors the command gets.
+ *
+ * A descriptor is power: a socket is a way out, a directory a way around the mounts, a namespace or
+ * pidfd a handle on the host. So 0, 1 and 2 stay as they are, and from 3 on only pipes, plain files
+ * and terminals stay, with what socket activation or --keep-fd names. Netjail's own are
+ * close-on-exec, which is how the caller's are told from them. What must not happen: a file of a
+ * pseudo file system (/proc/PID/mem, a namespace) that passes for a plain file. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "jail/jail.h"
+#include "jail/spawn.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#define FIRST_FD 3 /* SD_LISTEN_FDS_START too */
+
+struct kept {
+    const int *fds;
+    size_t fds_count;
+    int listen_end; /* FIRST_FD..listen_end-1 are LISTEN_FDS */
+};
+
+/* "3" of LISTEN_FDS when LISTEN_PID names `netjail_pid` (sd_listen_fds(3)). */
+static int listen_end(pid_t netjail_pid)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *fds = getenv("LISTEN_FDS");
+    long count;
+
+    if (!pid || !fds || strtol(pid, NULL, 10) != netjail_pid)
+        return FIRST_FD;
+    count = strtol(fds, NULL, 10);
+    return count > 0 && count < 65536 ? FIRST_FD + (int)count : FIRST_FD;
+}
+
+static bool is_kept(const struct kept *kept, int fd)
+{
+    for (size_t i = 0; i < kept->fds_count; i++) {
+        if (kept->fds[i] == fd)
+            return true;
+    }
+    return fd < kept->listen_end;
+}
+
+/* File systems whose files are not plain data (linux/magic.h). */
+static bool is_pseudo(int fd)
+{
+    static const unsigned magics[] = {
+        0x9fa0 /* proc */,      0x62656572 /* sysfs */,    0x6e736673 /* namespaces */,
+        0x50494446 /* pidfd */, 0x27e0eb /* cgroup */,     0x63677270 /* cgroup2 */,
+        0x64626720 /* debug */, 0x74726163 /* tracing */,  0x73636673 /* security */,
+        0xcafe4a11 /* bpf */,   0x62656570 /* configfs */,
+    };
+    struct statfs state;
+
+    if (fstatfs(fd, &state) < 0)
+        return true;
+    for (size_t i = 0; i < ARRAY_LENGTH(magics); i++) {
+        if ((unsigned)state.f_type == magics[i])
+            return true;
+    }
+    return false;
+}
+
+/* /dev/null, zero, full, random, urandom (1:3, 5, 7, 8, 9) and terminals. */
+static bool is_harmless_device(int fd, dev_t device)
+{
+    static const unsigned minors[] = {3, 5, 7, 8, 9};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(minors); i++) {
+        if (device == makedev(1, minors[i]))
+            return true;
+    }
+    return isatty(fd) == 1;
+}
+
+/* What is wrong with it as an inherited descriptor; NULL: nothing. */
+static const char *fault_of(int fd)
+{
+    struct stat state;
+
+    if (fstat(fd, &state) < 0)
+        return "unknown";
+    switch (state.st_mode & S_IFMT) {
+    case S_IFIFO:
+        return NULL;
+    case S_IFREG:
+        return is_pseudo(fd) ? "file of the kernel" : NULL;
+    case S_IFCHR:
+        return is_harmless_device(fd, state.st_rdev) ? NULL : "device";
+    case S_IFBLK:
+        return "device";
+    case S_IFDIR:
+        return "directory";
+    case S_IFSOCK:
+        return "socket";
+    default:
+        return "kernel object";
+    }
+}
+
+/* Calls `found` for each inherited descriptor that must go. */
+static int descriptors_judge(const struct kept *kept, void (*found)(void *, int, const char *),
+                             void *context, struct error *error)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    if (!directory)
+        return error_errno(error, -errno, "cannot list the open descriptors");
+    while ((entry = readdir(directory))) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        int flags;
+        const char *fault;
+
+        if (entry->d_name[0] == '.' || fd < FIRST_FD || is_kept(kept, fd))
+            continue;
+        flags = fcntl(fd, F_GETFD);
+        if (flags < 0 || (flags & FD_CLOEXEC))
+            continue;
+        fault = fault_of(fd);
+        if (fault)
+            found(context, fd, fault);
+    }
+    (void)closedir(directory); /* only read */
+    return 0;
+}
+
+static void close_found(void *context, int fd, const char *fault)
+{
+    (void)context;
+    (void)fault;
+    (void)close(fd); /* a foreign descriptor: its owner's data is not ours to lose */
+}
+
+static void list_found(void *context, int fd, const char *fault)
+{
+    struct buf *text = context;
+
+    buf_printf(text, "%s%d (%s)", text->length > 0 ? ", " : "", fd, fault);
+}
+
+/* A descriptor that shall be kept and is not open is an error: the command would miss it. */
+static int kept_check(const struct kept *kept, struct error *error)
+{
+    for (size_t i = 0; i < kept->fds_count; i++) {
+        if (fcntl(kept->fds[i], F_GETFD) < 0)
+            return error_errno(error, -errno, "cannot keep descriptor %d", kept->fds[i]);
+    }
+    return 0;
+}
+
+int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error)
+{
+    struct kept kept = {setup->keep_fds, setup->keep_fds_count, listen_end(netjail_pid)};
+    int status = kept_check(&kept, error);
+
+    return status < 0 ? status : descriptors_judge(&kept, close_found, NULL, error);
+}
+
+int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *ret_text,
+                      struct error *error)
+{
+    struct kept kept = {keep_fds, keep_fds_count, listen_end(getpid())};
+
+    return descriptors_judge(&kept, list_found, ret_text, error);
+}

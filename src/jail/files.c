@@ -1,0 +1,178 @@
+/* The jail's mount namespace: /proc, /sys and /run; all other files are the host's.
+ *
+ * Runs in init with CAP_SYS_ADMIN over the mount namespace, before the identity is taken. Order:
+ * propagation off -> /proc (masks.c reads descriptors through it) -> /sys -> /run -> /proc/sys
+ * read-only last, since the sysctls are still written through the descriptor kept from before. What
+ * cannot be mounted ends the start; nothing weaker is chosen. What must not happen: a mount that
+ * reaches the host (the first step makes everything a slave), or the old /proc, /sys or /run
+ * reachable through the current directory. */
+#include "jail/files.h"
+
+#include "base/cleanup.h"
+#include "jail/jail.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+/* Files through which uid 0 could change the host without any capability. */
+static const char *const proc_locked[] = {
+    "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/fs",
+    "/proc/acpi",          "/proc/scsi", "/proc/mtrr"};
+
+static int tree_set_readonly(int fd, const char *path)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    unsigned flags = AT_RECURSIVE | (path[0] == '\0' ? (unsigned)AT_EMPTY_PATH : 0);
+
+    return syscall(SYS_mount_setattr, fd, path, flags, &attr, sizeof attr) < 0 ? -errno : 0;
+}
+
+/* Covers `path` with a read-only view of itself. */
+static int path_lock(const char *path, struct error *error)
+{
+    if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
+        return errno == ENOENT ? 0 /* this kernel has no such file */
+                               : error_errno(error, -errno, "cannot cover %s", path);
+    if (tree_set_readonly(AT_FDCWD, path) < 0)
+        return error_errno(error, -errno, "cannot make %s read-only", path);
+    return 0;
+}
+
+static int proc_mount(struct error *error)
+{
+    if (mount("proc", "/proc", "proc", QUIET, NULL) == 0)
+        return 0;
+    (void)error_errno(error, -errno, "cannot mount the jail's /proc");
+    error_hint(error, errno == EPERM ? "a container that covers parts of /proc forbids this; "
+                                       "`processes shared` does without a pid namespace"
+                                     : "`processes shared` does without a pid namespace");
+    return error->code;
+}
+
+static bool is_mount(const char *path)
+{
+    struct statx state;
+
+    return statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, 0, &state) == 0 &&
+           (state.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
+/* A container may forbid a new /sys as it forbids a new /proc. Then the one that is there stays,
+ * read-only and with the host's interfaces covered. */
+static int sys_cover(struct error *error)
+{
+    static const char *const covered[] = {"/sys/class/net", "/sys/devices/virtual/net"};
+
+    if (tree_set_readonly(AT_FDCWD, "/sys") < 0)
+        return error_errno(error, -errno, "cannot make /sys read-only");
+    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++) {
+        if (mount("tmpfs", covered[i], "tmpfs", QUIET | MS_RDONLY, "mode=755") < 0 &&
+            errno != ENOENT)
+            return error_errno(error, -errno, "cannot hide the host's interfaces in %s",
+                               covered[i]);
+    }
+    return 0;
+}
+
+static int sys_mount(struct error *error)
+{
+    cleanup_fd int cgroups = -1;
+
+    if (is_mount("/sys/fs/cgroup")) {
+        cgroups = (int)syscall(SYS_open_tree, AT_FDCWD, "/sys/fs/cgroup",
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+        if (cgroups < 0 || tree_set_readonly(cgroups, "") < 0)
+            return error_errno(error, -errno, "cannot take /sys/fs/cgroup into the jail");
+    }
+    if (mount("sysfs", "/sys", "sysfs", QUIET | MS_RDONLY, NULL) < 0) {
+        if (errno == EPERM)
+            return sys_cover(error);
+        return errno == ENOENT ? 0 /* no /sys here, none in the jail */
+                               : error_errno(error, -errno, "cannot mount the jail's /sys");
+    }
+    if (cgroups >= 0 && syscall(SYS_move_mount, cgroups, "", AT_FDCWD, "/sys/fs/cgroup",
+                                MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return error_errno(error, -errno, "cannot put /sys/fs/cgroup into the jail");
+    return 0;
+}
+
+/* Is `path` `directory` or below it? */
+static bool is_below(const char *path, const char *directory)
+{
+    size_t length = strlen(directory);
+
+    return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
+}
+
+/* A current directory in what is covered would still be the host's. */
+static int cwd_note(char cwd[4096], struct error *error)
+{
+    static const char *const covered[] = {"/proc", "/sys", "/run", "/var/run", "/etc/ssh"};
+    char path[4096];
+    long length =
+        syscall(SYS_getcwd, path, sizeof path); /* no search by readdir() as in the library */
+
+    cwd[0] = '\0';
+    if (length < 0)
+        return errno == ENOENT ? 0 /* removed: nobody can go up from there */
+                               : error_errno(error, -errno, "cannot find the current directory");
+    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++) {
+        if (is_below(path, covered[i]))
+            memcpy(cwd, path, sizeof path);
+    }
+    return 0;
+}
+
+/* uid 0 writes what belongs to root without any capability. */
+static int proc_lock(const struct jail_setup *setup, struct error *error)
+{
+    int status = path_lock("/proc/sys", error);
+
+    for (size_t i = 0; status == 0 && setup->identity.uid == 0 && i < ARRAY_LENGTH(proc_locked);
+         i++)
+        status = path_lock(proc_locked[i], error);
+    return status;
+}
+
+/* In a user namespace root's files belong to nobody, which ssh refuses in its configuration. */
+static int ssh_cover(struct error *error)
+{
+    if (mount("tmpfs", "/etc/ssh/ssh_config.d", "tmpfs", QUIET | MS_RDONLY, "mode=755") < 0 &&
+        errno != ENOENT)
+        return error_errno(error, -errno, "cannot cover /etc/ssh/ssh_config.d");
+    return 0;
+}
+
+int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,
+                struct error *error)
+{
+    const struct policy *policy = setup->policy;
+    int status = cwd_note(ret_files->cwd, error);
+
+    if (status == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+        status = error_errno(error, -errno, "cannot make the jail's mounts private");
+    if (status == 0 && !policy->processes_shared)
+        status = proc_mount(error);
+    if (status == 0)
+        status = sys_mount(error);
+    if (status == 0 && policy->unix_sockets == UNIX_SOCKETS_MASKED) {
+        status = masks_setup("/run", error);
+        if (status == 0)
+            status = masks_setup("/var/run", error);
+    }
+    if (status == 0 && user_namespace)
+        status = ssh_cover(error);
+    if (status < 0)
+        return status;
+    ret_files->writable_sys_fd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (ret_files->writable_sys_fd < 0)
+        return error_errno(error, -errno, "cannot open the jail's /proc/sys");
+    return proc_lock(setup, error);
+}

@@ -1,0 +1,30 @@
+/* The jail's mounts and sysctls. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+
+struct jail_setup;
+
+/* What files_setup() leaves for files_finish(). */
+struct files {
+    int writable_sys_fd; /* /proc/sys as it was before it became read-only */
+    char cwd[4096];      /* to be entered again by its path; "": stays */
+};
+
+/* Private mount namespace, /proc (unless `processes shared`), /sys, /run. `user_namespace`: init is
+ * in one of its own. Needs CAP_SYS_ADMIN over the mount namespace. */
+int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,
+                struct error *error);
+
+/* Hides the host's sockets below `root` ("/run") by a tmpfs with everything else bound into it. */
+int masks_setup(const char *root, struct error *error);
+
+/* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`links` false)
+ * leaves out those of links that do not exist yet and those that need the identity's gid mapped;
+ * the second writes just these. Values are read back. */
+int sysctls_write(const struct jail_setup *setup, int sys_fd, bool links, struct error *error);
+
+/* No user namespace can be made in this one any more. Only in a user namespace of our own. */
+int sysctls_forbid_namespaces(int sys_fd, struct error *error);

@@ -1,0 +1,339 @@
+/* Init: process 1 of the jail.
+ *
+ * In this order, never changed:
+ *   1 sysctls       before any link can exist (no link comes before 2)
+ *   2 sockets       opened inside, sent out: the supervisor configures the network while we go on
+ *   3 mounts        when the supervisor has mapped our ids
+ *   4 late sysctls  those of links, when these exist; no user namespaces in here from now on
+ *   5 identity, then capabilities, no_new_privs, not dumpable, Landlock; death with the supervisor
+ *   6 the command   on release; then reap, report, obey, serve sockets, until the channel ends
+ *
+ * Should: hold nothing but its channels after 6. Mustn't: parse anything (messages are fixed-size),
+ * wait for the service, outlive the supervisor, run the command before the release. With a pid
+ * namespace our end is the end of everything in the jail; with `processes shared` we are a child
+ * subreaper and end it by hand. */
+#include "jail/init.h"
+
+#include "base/cleanup.h"
+#include "jail/control.h"
+#include "jail/files.h"
+#include "jail/landlock.h"
+#include "jail/offspring.h"
+#include "jail/privs.h"
+#include "jail/sockets.h"
+#include "jail/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+struct init {
+    const struct init_args *args;
+    const struct jail_setup *setup;
+    struct files files;
+    int control_fd;
+    int service_fd; /* -1: nobody asks any more */
+    int signal_fd;
+    bool own_group;
+    pid_t command; /* 0: not started, or ended */
+    bool started;
+    bool stopped;
+};
+
+/* Says why and ends; with a pid namespace everything ends with us. */
+_Noreturn static void init_fail(const struct init *init, const struct error *error)
+{
+    (void)control_send_failure(init->control_fd, error); /* nobody left to tell: we end as well */
+    _exit(125);
+}
+
+/* The channel has ended, or spoke nonsense: nobody supervises the jail any more. */
+_Noreturn static void init_end(const struct init *init)
+{
+    if (init->setup->policy->processes_shared)
+        offspring_kill();
+    _exit(0);
+}
+
+static void init_serve(struct init *init)
+{
+    if (sockets_serve(init->service_fd) == 0)
+        return;
+    (void)close(init->service_fd); /* the service is gone or broken */
+    init->service_fd = -1;
+}
+
+/* Waits for one command of the supervisor, serving sockets meanwhile. */
+static struct control_message init_wait(struct init *init, enum control_kind kind)
+{
+    struct control_message message;
+
+    for (;;) {
+        struct pollfd fds[] = {{.fd = init->control_fd, .events = POLLIN},
+                               {.fd = init->service_fd, .events = POLLIN}};
+
+        if (poll(fds, ARRAY_LENGTH(fds), -1) < 0)
+            continue; /* only EINTR: all signals are blocked */
+        if (fds[1].revents)
+            init_serve(init);
+        if (!fds[0].revents)
+            continue;
+        if (control_receive_command(init->control_fd, true, &message) < 0 || message.kind != kind)
+            init_end(init);
+        return message;
+    }
+}
+
+/* Sysctls through the caller's /proc, unless that is read-only (a container). */
+static bool sysctls_try(const struct init *init)
+{
+    struct error ignored = {0}; /* tried again through our own /proc, and reported then */
+    cleanup_fd int sys_fd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    return sys_fd >= 0 && sysctls_write(init->setup, sys_fd, false, &ignored) == 0;
+}
+
+/* Steps 1 to 3; where the first cannot be done before the mounts, the links wait for them. */
+static int init_build(struct init *init, struct error *error)
+{
+    bool early = sysctls_try(init);
+    int status = 0;
+
+    if (early)
+        status = sockets_send(init->control_fd, error);
+    if (status < 0)
+        return status;
+    if (init->args->user_namespace)
+        (void)init_wait(init, CONTROL_MAPPED);
+    status = files_setup(init->setup, init->args->user_namespace, &init->files, error);
+    if (status < 0 || early)
+        return status;
+    status = sysctls_write(init->setup, init->files.writable_sys_fd, false, error);
+    return status < 0 ? status : sockets_send(init->control_fd, error);
+}
+
+static int init_finish_files(struct init *init, struct error *error)
+{
+    int status = sysctls_write(init->setup, init->files.writable_sys_fd, true, error);
+
+    if (status == 0 && init->args->user_namespace && !init->setup->policy->namespaces_allow)
+        status = sysctls_forbid_namespaces(init->files.writable_sys_fd, error);
+    (void)close(init->files.writable_sys_fd); /* an O_PATH descriptor */
+    return status;
+}
+
+/* Our parent may have ended before the signal was asked for; getppid() is 0 in a new pid namespace
+ * and cannot tell, the channel can. */
+static int init_follow(const struct init *init, struct error *error)
+{
+    struct pollfd control = {.fd = init->control_fd};
+    int status;
+
+    /* Without a pid namespace a killed init would leave the others behind; the end of the channel
+     * tells it, and it ends them first. */
+    if (init->setup->policy->processes_shared)
+        status = privs_adopt_orphans(error);
+    else
+        status = privs_follow_parent(SIGKILL, error);
+    if (status == 0 && poll(&control, 1, 0) > 0 && (control.revents & (POLLHUP | POLLERR)))
+        init_end(init);
+    return status;
+}
+
+static int init_shrink(struct init *init, struct error *error)
+{
+    const struct jail_setup *setup = init->setup;
+    int status = privs_take_identity(&setup->identity, error);
+
+    if (status == 0)
+        status = privs_drop(setup->policy->capabilities_kept, error);
+    if (status == 0 && init->files.cwd[0] != '\0' && chdir(init->files.cwd) < 0)
+        status = error_errno(error, -errno, "cannot enter %s in the jail", init->files.cwd);
+    if (status == 0)
+        status = privs_hide(error);
+    init->own_group = !landlock_can_scope(landlock_abi());
+    if (status == 0 && !init->own_group)
+        status = landlock_scope(error);
+    return status < 0 ? status : init_follow(init, error);
+}
+
+static void report(const struct init *init, enum control_kind kind, int value)
+{
+    if (control_send(init->control_fd, kind, value, NULL, 0) < 0)
+        init_end(init);
+}
+
+/* After the command: what it left is ended, or waited for. */
+static void init_clear(const struct init *init)
+{
+    const struct policy *policy = init->setup->policy;
+
+    if (policy->on_exit_wait)
+        return;
+    if (policy->processes_shared)
+        offspring_kill();
+    else if (policy->capabilities_kept != 0 || kill(-1, SIGKILL) < 0)
+        if (policy->capabilities_kept != 0 || errno != ESRCH)
+            _exit(0); /* others may have another uid; the end of process 1 spares nobody */
+}
+
+static void init_command_changed(struct init *init, int status)
+{
+    init->stopped = WIFSTOPPED(status);
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        init->command = 0;
+        report(init, CONTROL_STATUS, status);
+        init_clear(init);
+        return;
+    }
+    report(init, CONTROL_STATUS, status);
+}
+
+/* Reaps all that have ended; ends when there is nothing left. */
+static void init_reap(struct init *init)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
+
+        if (pid == init->command && pid > 0)
+            init_command_changed(init, status);
+        else if (pid < 0 && errno == ECHILD && init->started && init->command == 0) {
+            report(init, CONTROL_EMPTY, 0);
+            _exit(0);
+        }
+        if (pid <= 0)
+            return;
+    }
+}
+
+static void init_signal(const struct init *init, int signal)
+{
+    /* The command, or when it has ended (`on-exit wait`) those it left. One that is just ending
+     * cannot be reached any more, which is no failure. */
+    if (init->command > 0)
+        (void)kill(init->command, signal);
+    else if (init->setup->policy->processes_shared)
+        offspring_signal(signal);
+    else
+        (void)kill(-1, signal);
+}
+
+static void init_continue(struct init *init, bool foreground)
+{
+    init_reap(init); /* the group may have been continued by whoever continued us */
+    if (init->command <= 0 || !init->stopped)
+        return;
+    if (init->own_group && foreground)
+        terminal_give(init->command);
+    (void)kill(init->own_group ? -init->command : init->command, SIGCONT); /* may be ending */
+}
+
+static void init_obey(struct init *init)
+{
+    struct control_message message;
+    int status = control_receive_command(init->control_fd, false, &message);
+
+    if (status == -EAGAIN)
+        return;
+    if (status < 0)
+        init_end(init);
+    if (message.kind == CONTROL_SIGNAL && message.value > 0 && message.value < NSIG)
+        init_signal(init, message.value);
+    else if (message.kind == CONTROL_CONTINUE)
+        init_continue(init, message.value != 0);
+    else
+        init_end(init);
+}
+
+_Noreturn static void init_loop(struct init *init)
+{
+    for (;;) {
+        struct pollfd fds[] = {{.fd = init->control_fd, .events = POLLIN},
+                               {.fd = init->signal_fd, .events = POLLIN},
+                               {.fd = init->service_fd, .events = POLLIN}};
+        struct signalfd_siginfo info;
+
+        init_reap(init);
+        if (poll(fds, ARRAY_LENGTH(fds), -1) < 0)
+            continue; /* only EINTR: all signals are blocked */
+        if (fds[1].revents)
+            (void)!read(init->signal_fd, &info, sizeof info); /* init_reap() looks for itself */
+        if (fds[0].revents)
+            init_obey(init);
+        if (fds[2].revents)
+            init_serve(init);
+    }
+}
+
+/* Nothing of the caller's stays open here: a pipe must end when the command closes it. */
+static void init_close_others(const struct init *init)
+{
+    int keep[] = {init->control_fd, init->service_fd, init->signal_fd};
+    unsigned from = 0;
+
+    for (;;) {
+        int next = -1;
+
+        for (size_t i = 0; i < ARRAY_LENGTH(keep); i++) {
+            if (keep[i] >= (int)from && (next < 0 || keep[i] < next))
+                next = keep[i];
+        }
+        /* Cannot fail: the range is valid. */
+        if (next < 0) {
+            (void)close_range(from, ~0u, 0);
+            return;
+        }
+        if ((unsigned)next > from)
+            (void)close_range(from, (unsigned)next - 1, 0);
+        from = (unsigned)next + 1;
+    }
+}
+
+_Noreturn static void init_command(struct init *init, struct error *error)
+{
+    struct control_message release = init_wait(init, CONTROL_RELEASE);
+    struct spawn spawn = {.setup = init->setup,
+                          .netjail_pid = init->args->netjail_pid,
+                          .own_group = init->own_group,
+                          .foreground = release.value != 0};
+
+    if (spawn_command(&spawn, &init->command, error) < 0)
+        init_fail(init, error);
+    init->started = true;
+    init_close_others(init);
+    report(init, CONTROL_STARTED, 0);
+    init_loop(init);
+}
+
+_Noreturn void init_run(const struct init_args *args)
+{
+    struct init init = {.args = args,
+                        .setup = args->setup,
+                        .control_fd = args->control_fd,
+                        .service_fd = args->service_fd};
+    struct error error = {0};
+    sigset_t child;
+    int status;
+
+    (void)close(args->supervisor_control_fd); /* or our channel would never end */
+    (void)close(args->supervisor_service_fd);
+    status = init_build(&init, &error);
+    if (status == 0) {
+        (void)init_wait(&init, CONTROL_CONFIGURED);
+        status = init_finish_files(&init, &error);
+    }
+    if (status == 0)
+        status = init_shrink(&init, &error);
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    init.signal_fd = status < 0 ? -1 : signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (status == 0 && init.signal_fd < 0)
+        status = error_errno(&error, -errno, "cannot wait for signals in the jail");
+    if (status < 0)
+        init_fail(&init, &error);
+    report(&init, CONTROL_READY, init.own_group);
+    init_command(&init, &error);
+}

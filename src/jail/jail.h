@@ -1,0 +1,117 @@
+/* The jail's processes as the supervisor sees them.
+ *
+ * jail_start() makes init with one clone3 (network, pid, mount, ipc, and user namespace when the
+ * caller lacks privilege); init sends back the sockets it opened inside and builds its mounts while
+ * the supervisor configures the network; jail_release() lets the command run. The supervisor never
+ * changes its own namespaces. */
+#pragma once
+
+#include "plan/plan.h"
+#include "policy/policy.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+/* Who the command runs as. */
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups; /* supplementary groups; owned */
+    size_t groups_count;
+    bool keep; /* nothing to change: the caller's own identity */
+};
+
+/* Looks up `user NAME[:GROUP]` of the policy; without it SUDO_UID/SUDO_GID when root was reached by
+ * sudo, else the caller's own. As an ordinary user only the own identity is possible: else -EPERM
+ * with the statement's position. */
+int identity_resolve(const struct policy *policy, bool privileged, struct identity *ret_identity,
+                     struct error *error);
+
+/* Has the caller CAP_NET_ADMIN and CAP_SYS_ADMIN (effective) over its own namespaces? */
+bool privs_over_host(void);
+
+/* Refuses to run set-user-ID or set-group-ID (real != effective id): -EPERM. */
+int privs_refuse_setuid(struct error *error);
+
+/* After the command runs: drops every capability of the supervisor but CAP_NET_ADMIN (kept only
+ * when `keep_net_admin`), makes it not dumpable; reads the result back. */
+int privs_shrink_supervisor(bool keep_net_admin, struct error *error);
+
+struct jail_setup {
+    const struct policy *policy;
+    const struct plan *plan; /* init writes its JAIL sysctls; NULL: none */
+    struct identity identity;
+    bool privileged;         /* no user namespace is needed */
+    const char *name;        /* NETJAIL_NAME */
+    const char *policy_text; /* NETJAIL_POLICY */
+    char *const *argv;
+    const int *keep_fds; /* --keep-fd */
+    size_t keep_fds_count;
+    int verbose;
+};
+
+struct jail {
+    pid_t init_pid; /* in the supervisor's pid namespace */
+    int init_pidfd;
+    int control_fd; /* SOCK_SEQPACKET to init: supervisor's commands, init's reports */
+    int service_fd; /* the service's end of its channel to init (service/protocol.h); -1 once given
+                       away */
+    int route_fd;   /* sockets and namespace that init opened inside */
+    int nft_fd;
+    int nflog_fd; /* NETLINK_NETFILTER for NFLOG, not yet bound */
+    int netns_fd;
+    int state; /* enum jail_state (jail/control.h): which reports of init are permitted now */
+    bool processes_shared; /* no pid namespace: init's death does not end the others by itself */
+    bool own_group;        /* the command has a process group of its own (no Landlock scope) */
+    bool foreground;       /* netjail had the terminal when the command was released */
+};
+
+/* Must be called early in main(): blocks the signals that the supervisor handles and remembers the
+ * caller's mask and dispositions, which the command gets back. */
+int signals_take(struct error *error);
+
+/* Gives this process the mask and the dispositions that netjail's caller had: for a child, before
+ * its exec() (jail_release() does it for the command by itself). */
+void signals_restore(void);
+
+/* The inherited descriptors that the command will not get, as text for -v: "3 (directory), 7
+ * (socket)";
+ * "" when there are none. */
+struct buf;
+int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *ret_text,
+                      struct error *error);
+
+/* Starts init and waits until its descriptors have come. On failure nothing is left. */
+int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error);
+
+/* Tells init that the links exist, so that JAIL sysctls of a link can be written too (all others
+ * were written before jail_start() returned). Waits for init's "ready": mounts, sysctls, identity,
+ * capabilities, no_new_privs are in place. Init's failures come back in *error with their text and
+ * errno. */
+int jail_ready(struct jail *jail, struct error *error);
+
+/* Lets the command run; returns when exec() has succeeded or failed: -ENOENT (exit status 127),
+ * -EACCES or another errno of execve (126), with the text in *error. */
+int jail_release(struct jail *jail, struct error *error);
+
+/* What the supervisor waits for. */
+struct supervision {
+    struct jail *jail;
+    pid_t service_pid;     /* 0: none */
+    int renew_interval_ms; /* 0: nothing to renew */
+    void (*renew)(void *context);
+    void (*service_died)(void *context, int wait_status);
+    void *context;
+};
+
+/* Mirrors signals, stops and continues until the command (and, with `on-exit wait`, all its
+ * descendants) has ended; then ends what is left in the jail. *ret_status is the command's
+ * status in the form of wait(2). */
+int supervise(const struct supervision *supervision, int *ret_status, struct error *error);
+
+/* Kills everything in the jail and waits for it; safe to call at any time, twice. */
+void jail_destroy(struct jail *jail);
+
+/* Ends this process as the command ended: exit status, or the same signal without a second core
+ * file; as pid 1, which cannot die of a signal, 128 + N. Does not return. */
+void exit_like(int wait_status) __attribute__((noreturn));

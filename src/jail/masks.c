@@ -1,0 +1,228 @@
+/* Hides the host's sockets that would carry the command past its network.
+ *
+ * A mount on a socket file vanishes when its daemon recreates the file, so the directory itself
+ * becomes a tmpfs, into which everything else is bound. What is new in the host's directory after
+ * the start is not seen in the jail. Runs in init, in the jail's mount namespace, with
+ * CAP_SYS_ADMIN over it and before the identity is taken. What must not happen: the covered
+ * directory reachable by another way (cwd is entered again by its path, see files.c; directories as
+ * descriptors are closed). */
+#include "jail/files.h"
+
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+/* Below /run, sorted by what they give away. `*` does not match '/'. */
+static const char *const masked[] = {
+    /* Start processes outside: container engines, service managers, D-Bus. */
+    "docker*",
+    "containerd",
+    "podman",
+    "crio",
+    "buildkit",
+    "k3s",
+    "k0s",
+    "libvirt",
+    "lxd*",
+    "incus*",
+    "snapd*",
+    "dbus",
+    "systemd/private",
+    "systemd/io.systemd.*",
+    "systemd/machine",
+    "machine",
+    "user/*/bus",
+    "user/*/dbus*",
+    "user/*/systemd",
+    "user/*/podman",
+    "user/*/docker*",
+    "user/*/containerd*",
+    "user/*/buildkit*",
+    "user/*/libvirt",
+    /* Resolve names or connect for others. */
+    "nscd",
+    "avahi-daemon",
+    "systemd/resolve/io.systemd.*",
+    "systemd/resolve.hook",
+    "tailscale",
+    "tor",
+    "systemd/resolve/varlink*",
+    /* Other jails and their supervisors. */
+    "netjail",
+    "netns",
+    "user/*/netjail",
+};
+
+#define DEPTH_MAX 4 /* of the patterns */
+
+enum judgement {
+    BIND, /* nothing below is masked */
+    OPEN, /* something below is: look inside */
+    MASKED,
+};
+
+/* Length of the first `count` components of a path. */
+static size_t components(const char *path, size_t count)
+{
+    size_t length = 0;
+
+    while (path[length] != '\0' && (path[length] != '/' || --count > 0))
+        length++;
+    return length;
+}
+
+static enum judgement judge(const char *path)
+{
+    enum judgement found = BIND;
+    size_t depth = 1;
+
+    for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
+        depth++;
+    for (size_t i = 0; i < ARRAY_LENGTH(masked); i++) {
+        char start[64];
+        size_t length = components(masked[i], depth);
+
+        (void)snprintf(start, sizeof start, "%.*s", (int)length,
+                       masked[i]); /* patterns are short */
+        if (fnmatch(start, path, FNM_PATHNAME) != 0)
+            continue;
+        if (masked[i][length] == '\0')
+            return MASKED;
+        found = OPEN;
+    }
+    return found;
+}
+
+struct mask {
+    int host_fd;      /* the host's directory, covered */
+    const char *root; /* where the tmpfs is */
+};
+
+static int directory_fill(const struct mask *mask, const char *path, int depth,
+                          struct error *error);
+
+/* A directory or file of the host at the same place in the tmpfs. */
+static int entry_bind(const struct mask *mask, const char *path, const char *target, bool directory,
+                      struct error *error)
+{
+    char source[4200];
+    int status;
+
+    if (directory) {
+        status = mkdir(target, 0755);
+    } else {
+        int fd = open(target, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+        status = fd < 0 ? -1 : close(fd);
+    }
+    if (status < 0)
+        return error_errno(error, -errno, "cannot make %s in the jail", target);
+    (void)snprintf(source, sizeof source, "/proc/self/fd/%d/%s", mask->host_fd, path); /* fits */
+    if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) == 0)
+        return 0;
+    if (errno == ENOENT || errno == EACCES)
+        return 0; /* gone meanwhile, or not ours to see: its empty place is all there is */
+    return error_errno(error, -errno, "cannot bind %s into the jail", target);
+}
+
+/* A directory of the tmpfs with the host's mode and, where it is mapped, owner. */
+static int directory_make(const char *target, const struct stat *state, struct error *error)
+{
+    if (mkdir(target, state->st_mode & 07777) < 0)
+        return error_errno(error, -errno, "cannot make %s in the jail", target);
+    if (chown(target, state->st_uid, state->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+        return error_errno(error, -errno, "cannot give %s its owner", target);
+    if (chmod(target, state->st_mode & 07777) < 0) /* umask and chown() may have cut it */
+        return error_errno(error, -errno, "cannot give %s its mode", target);
+    return 0;
+}
+
+static int link_copy(const struct mask *mask, const char *path, const char *target,
+                     struct error *error)
+{
+    char text[4096];
+    ssize_t length = readlinkat(mask->host_fd, path, text, sizeof text - 1);
+
+    if (length < 0)
+        return 0; /* gone meanwhile */
+    text[length] = '\0';
+    if (symlink(text, target) < 0)
+        return error_errno(error, -errno, "cannot make %s in the jail", target);
+    return 0;
+}
+
+static int entry_take(const struct mask *mask, const char *path, int depth, struct error *error)
+{
+    enum judgement judgement = judge(path);
+    char target[4200];
+    struct stat state;
+
+    if (judgement == MASKED || fstatat(mask->host_fd, path, &state, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0; /* masked, or gone meanwhile */
+    (void)snprintf(target, sizeof target, "%s/%s", mask->root,
+                   path); /* fits: see directory_fill() */
+    if (S_ISLNK(state.st_mode))
+        return link_copy(mask, path, target, error);
+    if (!S_ISDIR(state.st_mode) || judgement == BIND)
+        return entry_bind(mask, path, target, S_ISDIR(state.st_mode), error);
+    if (directory_make(target, &state, error) < 0)
+        return error->code;
+    return directory_fill(mask, path, depth + 1, error);
+}
+
+static int directory_fill(const struct mask *mask, const char *path, int depth, struct error *error)
+{
+    int fd = openat(mask->host_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    const struct dirent *entry;
+    int status = 0;
+    DIR *directory;
+
+    if (fd < 0)
+        return errno == EACCES || errno == ENOENT
+                   ? 0 /* not ours to see: stays empty */
+                   : error_errno(error, -errno, "cannot read %s/%s", mask->root, path);
+    directory = fdopendir(fd);
+    if (!directory || depth > DEPTH_MAX) {
+        (void)(directory ? closedir(directory) : close(fd)); /* only read */
+        return error_set(error, -ELOOP, "cannot read %s/%s", mask->root, path);
+    }
+    while (status == 0 && (entry = readdir(directory))) {
+        char below[2048];
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        (void)snprintf(below, sizeof below, "%s%s%s", depth > 0 ? path : "", depth > 0 ? "/" : "",
+                       entry->d_name); /* at most DEPTH_MAX names of 255 bytes */
+        status = entry_take(mask, below, depth, error);
+    }
+    (void)closedir(directory); /* only read */
+    return status;
+}
+
+int masks_setup(const char *root, struct error *error)
+{
+    cleanup_fd int host_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    struct mask mask = {.host_fd = host_fd, .root = root};
+    struct stat state;
+    char options[32];
+
+    if (host_fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                   ? 0 /* none here, or a symbolic link to the one that is masked */
+                   : error_errno(error, -errno, "cannot open %s", root);
+    if (fstat(host_fd, &state) < 0)
+        return error_errno(error, -errno, "cannot look at %s", root);
+    (void)snprintf(options, sizeof options, "mode=%o", state.st_mode & 07777u); /* fits */
+    if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0) {
+        (void)error_errno(error, -errno, "cannot hide the host's sockets in %s", root);
+        error_hint(error, "`unix-sockets host` leaves them reachable");
+        return error->code;
+    }
+    return directory_fill(&mask, ".", 0, error);
+}

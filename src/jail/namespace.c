@@ -1,0 +1,348 @@
+/* Makes the jail's namespaces and talks to its init.
+ *
+ * One clone3() makes init in all new namespaces; the supervisor keeps its own. Without privilege
+ * there is a user namespace too, in which the caller's uid and gid are mapped to themselves; its
+ * maps are written from here, because inside nobody may. Then the channel: sockets come, the caller
+ * configures the network, ready, release. What must not happen: an init that outlives a failure
+ * here (every path after the clone that fails destroys it), or a map that names more than the
+ * caller's own ids. */
+#include "base/cleanup.h"
+#include "jail/control.h"
+#include "jail/init.h"
+#include "jail/jail.h"
+#include "jail/privs.h"
+#include "jail/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define EARLY_SIGNALS_MAX 16
+
+/* The clone3() of fork(2), with clone(2) where a container's filter says that there is none. */
+static pid_t clone_process(uint64_t flags, int *ret_pidfd)
+{
+    int pidfd = -1;
+    struct clone_args args = {
+        .flags = flags | CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+
+    if (pid < 0 && errno == ENOSYS) {
+        unsigned long old = (unsigned long)flags | CLONE_PIDFD | SIGCHLD;
+
+#if defined(__s390x__)
+        pid = syscall(SYS_clone, 0UL, old, &pidfd, NULL, 0UL);
+#else
+        pid = syscall(SYS_clone, old, 0UL, &pidfd, NULL, 0UL);
+#endif
+    }
+    if (pid > 0)
+        *ret_pidfd = pidfd;
+    return (pid_t)pid;
+}
+
+/* The number in a sysctl; `missing` where there is none. */
+static long sysctl_number(const char *path, long missing)
+{
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[32];
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+
+    if (length <= 0)
+        return missing;
+    text[length] = '\0';
+    return strtol(text, NULL, 10);
+}
+
+/* Which of the known switches forbids user namespaces here. */
+static void hint_user_namespaces(struct error *error)
+{
+    if (sysctl_number("/proc/sys/user/max_user_namespaces", 1) == 0)
+        error_hint(error,
+                   "user namespaces are switched off: sysctl user.max_user_namespaces=10000, "
+                   "or run netjail as root");
+    else if (sysctl_number("/proc/sys/kernel/unprivileged_userns_clone", 1) == 0)
+        error_hint(error, "user namespaces are for root only: sysctl "
+                          "kernel.unprivileged_userns_clone=1, or run netjail as root");
+    else if (sysctl_number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", 0) == 1)
+        error_hint(error,
+                   "AppArmor restricts user namespaces: give netjail a profile with `userns,`, "
+                   "or sysctl kernel.apparmor_restrict_unprivileged_userns=0, or run as root");
+    else
+        error_hint(error,
+                   "a container or a chroot forbids user namespaces; allow them there "
+                   "(podman, docker: --security-opt seccomp=unconfined), or run netjail as root");
+}
+
+static int clone_explain(int code, bool user_namespace, struct error *error)
+{
+    (void)error_errno(error, code, "cannot make the jail's namespaces");
+    if (code == -ENOSPC || code == -EUSERS) {
+        if (user_namespace && sysctl_number("/proc/sys/user/max_user_namespaces", 1) == 0)
+            hint_user_namespaces(error);
+        else
+            error_hint(error, "a limit is reached: see sysctl user.max_user_namespaces, "
+                              "user.max_net_namespaces, user.max_pid_namespaces and "
+                              "user.max_mnt_namespaces; namespaces nest 32 deep");
+    } else if (code == -EINVAL) {
+        error_hint(error,
+                   "the kernel needs CONFIG_NET_NS, CONFIG_PID_NS, CONFIG_IPC_NS and, without "
+                   "root, CONFIG_USER_NS");
+    } else if (code == -EPERM && user_namespace) {
+        hint_user_namespaces(error);
+    } else if (code == -EPERM) {
+        error_hint(error, "a container forbids new namespaces even to root; allow them there "
+                          "(podman, docker: --security-opt seccomp=unconfined)");
+    }
+    return code;
+}
+
+static int map_write(pid_t pid, const char *name, const char *text, struct error *error)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name); /* fits */
+    cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+        return 0;
+    (void)error_errno(error, -errno, "cannot write %s of the jail's user namespace", name);
+    hint_user_namespaces(error);
+    return error->code;
+}
+
+/* user_namespaces(7): one line, the caller's own id; setgroups is denied before the gid may be
+ * mapped. */
+static int maps_write(pid_t pid, struct error *error)
+{
+    char text[64];
+    int status;
+
+    (void)snprintf(text, sizeof text, "%u %u 1\n", geteuid(), geteuid()); /* fits */
+    status = map_write(pid, "uid_map", text, error);
+    if (status == 0)
+        status = map_write(pid, "setgroups", "deny", error);
+    (void)snprintf(text, sizeof text, "%u %u 1\n", getegid(), getegid()); /* fits */
+    return status < 0 ? status : map_write(pid, "gid_map", text, error);
+}
+
+/* The next report, which must be of this kind. */
+static int await(struct jail *jail, enum control_kind kind, struct control_message *message,
+                 int *fds, struct error *error)
+{
+    int status = control_receive_report(jail->control_fd, jail->state, true, message, fds, error);
+
+    if (status == 0 && message->kind != kind)
+        status = error_set(error, -EPROTO, "the jail's init answered out of order");
+    return status;
+}
+
+static int tell(const struct jail *jail, enum control_kind kind, int value, struct error *error)
+{
+    int status = control_send(jail->control_fd, kind, value, NULL, 0);
+    struct control_message message;
+
+    if (status == 0)
+        return 0;
+    /* It has ended; its last words say why. */
+    status = control_receive_report(jail->control_fd, jail->state, false, &message, NULL, error);
+    return status < 0 && status != -EAGAIN
+               ? status
+               : error_set(error, -EPIPE, "the jail's init ended unexpectedly");
+}
+
+static int receive_sockets(struct jail *jail, bool user_namespace, struct error *error)
+{
+    struct control_message message;
+    int fds[CONTROL_FDS];
+    int status = 0;
+
+    if (user_namespace) {
+        status = maps_write(jail->init_pid, error);
+        if (status == 0)
+            status = tell(jail, CONTROL_MAPPED, 0, error);
+    }
+    if (status == 0)
+        status = await(jail, CONTROL_OPENED, &message, fds, error);
+    if (status < 0)
+        return status;
+    jail->route_fd = fds[0];
+    jail->nft_fd = fds[1];
+    jail->nflog_fd = fds[2];
+    jail->netns_fd = fds[3];
+    jail->state = JAIL_OPENED;
+    return 0;
+}
+
+static int pair_make(int fds[2], struct error *error)
+{
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+        return error_errno(error, -errno, "cannot make a channel to the jail's init");
+    return 0;
+}
+
+/* Without the means to change identity and empty the bounding set (a unit with only CAP_NET_ADMIN
+ * and CAP_SYS_ADMIN), a user namespace gives them over the jail alone. */
+static bool needs_user_namespace(const struct jail_setup *setup)
+{
+    return !setup->privileged || !privs_over_self();
+}
+
+static int identity_check(const struct jail_setup *setup, bool user_namespace, struct error *error)
+{
+    if (!user_namespace || setup->identity.keep)
+        return 0;
+    (void)error_set(error, -EPERM,
+                    "cannot become user %u without CAP_SETUID, CAP_SETGID and "
+                    "CAP_SETPCAP",
+                    setup->identity.uid);
+    error->where = setup->policy->user_where;
+    return -EPERM;
+}
+
+static int clone_init(const struct jail_setup *setup, bool user_namespace, struct jail *jail,
+                      struct error *error)
+{
+    uint64_t flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
+    int control[2], service[2];
+
+    if (pair_make(control, error) < 0)
+        return error->code;
+    cleanup_fd int control_theirs = control[1];
+    jail->control_fd = control[0];
+    if (pair_make(service, error) < 0)
+        return error->code;
+    cleanup_fd int service_theirs = service[1];
+    jail->service_fd = service[0];
+
+    struct init_args args = {.setup = setup,
+                             .netjail_pid = getpid(),
+                             .control_fd = control[1],
+                             .service_fd = service[1],
+                             .supervisor_control_fd = control[0],
+                             .supervisor_service_fd = service[0],
+                             .user_namespace = user_namespace};
+    flags |= user_namespace ? CLONE_NEWUSER : 0;
+    flags |= setup->policy->processes_shared ? 0 : CLONE_NEWPID;
+    jail->init_pid = clone_process(flags, &jail->init_pidfd);
+    if (jail->init_pid == 0)
+        init_run(&args);
+    return jail->init_pid < 0 ? clone_explain(-errno, user_namespace, error) : 0;
+}
+
+int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error)
+{
+    bool user_namespace = needs_user_namespace(setup);
+    struct jail jail = {.init_pid = -1,
+                        .init_pidfd = -1,
+                        .control_fd = -1,
+                        .service_fd = -1,
+                        .route_fd = -1,
+                        .nft_fd = -1,
+                        .nflog_fd = -1,
+                        .netns_fd = -1,
+                        .state = JAIL_CLONED,
+                        .processes_shared = setup->policy->processes_shared};
+    int status = identity_check(setup, user_namespace, error);
+
+    if (status == 0)
+        status = clone_init(setup, user_namespace, &jail, error);
+    if (status == 0)
+        status = receive_sockets(&jail, user_namespace, error);
+    if (status < 0) {
+        jail_destroy(&jail);
+        return status;
+    }
+    *ret_jail = jail;
+    return 0;
+}
+
+int jail_ready(struct jail *jail, struct error *error)
+{
+    struct control_message message;
+    int status = tell(jail, CONTROL_CONFIGURED, 0, error);
+
+    if (status == 0)
+        status = await(jail, CONTROL_READY, &message, NULL, error);
+    if (status < 0)
+        return status;
+    jail->own_group = message.value != 0;
+    jail->state = JAIL_READY;
+    return 0;
+}
+
+/* What came before the command existed was meant for it all the same: Ctrl-C during the set-up. */
+static size_t early_signals(int signals[EARLY_SIGNALS_MAX])
+{
+    static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
+    struct timespec now = {0};
+    size_t count = 0;
+    sigset_t set;
+
+    (void)sigemptyset(&set); /* these cannot fail with valid arguments */
+    for (size_t i = 0; i < ARRAY_LENGTH(passed); i++)
+        (void)sigaddset(&set, passed[i]);
+    while (count < EARLY_SIGNALS_MAX) {
+        int signal = sigtimedwait(&set, NULL, &now);
+
+        if (signal <= 0)
+            return count;
+        signals[count++] = signal;
+    }
+    return count;
+}
+
+int jail_release(struct jail *jail, struct error *error)
+{
+    int signals[EARLY_SIGNALS_MAX];
+    size_t count = early_signals(signals);
+    struct control_message message;
+    int status;
+
+    jail->foreground = terminal_is_ours();
+    status = tell(jail, CONTROL_RELEASE, jail->foreground, error);
+    if (status == 0)
+        status = await(jail, CONTROL_STARTED, &message, NULL, error);
+    if (status < 0)
+        return status;
+    jail->state = JAIL_RUNNING;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = tell(jail, CONTROL_SIGNAL, signals[i], error);
+    return status;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd); /* sockets: there is nothing to lose */
+    *fd = -1;
+}
+
+void jail_destroy(struct jail *jail)
+{
+    siginfo_t info;
+
+    /* The end of the channel ends init too: the signal may be refused when init has another uid and
+     * we have no capability left, and without a pid namespace init must end the others first. */
+    if (jail->init_pidfd >= 0 && !jail->processes_shared)
+        (void)syscall(SYS_pidfd_send_signal, jail->init_pidfd, SIGKILL, NULL, 0u);
+    close_fd(&jail->control_fd);
+    close_fd(&jail->service_fd);
+    close_fd(&jail->route_fd);
+    close_fd(&jail->nft_fd);
+    close_fd(&jail->nflog_fd);
+    close_fd(&jail->netns_fd);
+    if (jail->init_pidfd >= 0) {
+        while (waitid(P_PIDFD, (id_t)jail->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
+            ;
+    }
+    close_fd(&jail->init_pidfd);
+    jail->init_pid = -1;
+}

@@ -1,0 +1,61 @@
+/* Ends descendants without a pid namespace.
+ *
+ * Children are found in /proc by their parent. When a child dies its own children become ours
+ * (PR_SET_CHILD_SUBREAPER), so that killing and reaping the direct ones until there is none ends
+ * the whole tree. What must not happen: a signal to a reused pid. Only direct children are
+ * signalled, and a pid of a child cannot be reused before we reap it. */
+#include "jail/offspring.h"
+
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* The parent's pid in /proc/PID/stat: the second field behind the last ')' (proc(5)); 0: unknown.
+ */
+static pid_t parent_of(int proc_fd, const char *name)
+{
+    char path[32];
+    char text[512];
+    const char *end;
+    ssize_t length;
+
+    (void)snprintf(path, sizeof path, "%.15s/stat", name); /* a pid fits */
+    cleanup_fd int fd = openat(proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    length = read(fd, text, sizeof text - 1);
+    if (length <= 0)
+        return 0;
+    text[length] = '\0';
+    end = strrchr(text, ')');
+    return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : 0;
+}
+
+void offspring_signal(int signal)
+{
+    DIR *directory = opendir("/proc");
+    const struct dirent *entry;
+
+    if (!directory)
+        return;
+    while ((entry = readdir(directory))) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+
+        if (pid > 0 && parent_of(dirfd(directory), entry->d_name) == getpid())
+            (void)kill(pid, signal); /* it may have ended */
+    }
+    (void)closedir(directory); /* only read */
+}
+
+void offspring_kill(void)
+{
+    /* One is reaped per round: a child that came to us after the signals is met by the next ones,
+     * and never waited for before. */
+    do
+        offspring_signal(SIGKILL);
+    while (waitpid(-1, NULL, 0) > 0);
+}

@@ -1,0 +1,37 @@
+/* Giving up power: every capability, uid and prctl() call of the jail stands behind these. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct identity;
+
+/* Can this process make namespaces, change its identity and empty its capability sets without a
+ * user namespace: CAP_SETUID, CAP_SETGID and CAP_SETPCAP effective? */
+bool privs_over_self(void);
+
+/* Takes the identity: supplementary groups, gid, uid (real, effective, saved), read back. */
+int privs_take_identity(const struct identity *identity, struct error *error);
+
+/* Empties the bounding, inheritable, ambient, permitted and effective sets but for the capabilities
+ * in `keep` (bit n: capability n), locks the securebits, sets no_new_privs; reads all of it back.
+ */
+int privs_drop(uint64_t keep, struct error *error);
+
+/* Not dumpable: /proc/PID of this process belongs to root, and nobody of the same uid can trace it.
+ */
+int privs_hide(struct error *error);
+
+/* This process gets `signal` when its parent ends. Cleared by every change of credentials. */
+int privs_follow_parent(int signal, struct error *error);
+
+/* Orphaned descendants become children of this process. */
+int privs_adopt_orphans(struct error *error);
+
+/* netjail-service: becomes uid:gid without supplementary groups (uid -1: stays who it is), empties
+ * every capability set, sets no_new_privs, becomes not dumpable; reads it back. */
+int privs_drop_service(uid_t uid, gid_t gid, struct error *error);

@@ -1,0 +1,360 @@
+/* Makes the seccomp filters at build time and prints them as a C header.
+ *
+ * Three parts, of which a command gets two: a common filter (by `namespaces` and `processes`) and
+ * one for socket() by the families that the policy allows. The kernel takes the strictest verdict
+ * of all filters, and what a filter allows whatever its arguments is cached, so two small filters
+ * cost no more than one. A third is for netjail-service.
+ *
+ * Every entry point of the machine is covered: on x86-64 the native, the 32-bit and the x32 one;
+ * another architecture's calls end the process. Arguments that the kernel reads as 32 bits are
+ * compared as such: either with a mask, or so that garbage in the upper half is refused.
+ * socketcall(2) passes its arguments by pointer, which no filter can look at: its socket() is
+ * refused, and 32-bit programs of a C library older than Linux 4.3 have none.
+ *
+ * What must not happen: a rule that libseccomp silently leaves out on some architecture. Every add
+ * is checked, and the build fails with it. */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/net.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "policy/policy.h"
+
+#define LOW_32_BITS 0xffffffffu
+#define TYPE_MASK   0xfu /* SOCK_TYPE_MASK of the kernel (linux/net.h) */
+
+static const uint32_t arches[] = {
+    SCMP_ARCH_NATIVE,
+#if defined(__x86_64__) && !defined(__ILP32__)
+    SCMP_ARCH_X86,
+    SCMP_ARCH_X32,
+#endif
+};
+#define ARCHES_COUNT (sizeof arches / sizeof arches[0])
+
+static void check(int status, const char *what)
+{
+    if (status == 0)
+        return;
+    (void)fprintf(stderr, "seccomp_gen: %s: %s\n", what, strerror(-status));
+    exit(1);
+}
+
+/* An empty filter for all arches; unknown ones end the process. */
+static scmp_filter_ctx filter_new(uint32_t action, bool all_arches)
+{
+    scmp_filter_ctx filter = seccomp_init(action);
+
+    if (!filter)
+        check(-ENOMEM, "seccomp_init");
+    for (size_t i = 1; all_arches && i < ARCHES_COUNT; i++)
+        check(seccomp_arch_add(filter, arches[i]), "seccomp_arch_add");
+    check(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "badarch");
+    check(seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimize");
+    return filter;
+}
+
+/* One rule on every arch of the filter. A call that an arch has not is no gap. */
+static void rule(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned count,
+                 const struct scmp_arg_cmp *args)
+{
+    int number = seccomp_syscall_resolve_name(name);
+
+    if (number == __NR_SCMP_ERROR) {
+        (void)fprintf(stderr, "seccomp_gen: unknown system call %s\n", name);
+        exit(1);
+    }
+    check(seccomp_rule_add_array(filter, action, number, count, args), name);
+}
+
+static void refuse(scmp_filter_ctx filter, int error, const char *const *names)
+{
+    for (size_t i = 0; names[i]; i++)
+        rule(filter, SCMP_ACT_ERRNO((uint32_t)error), names[i], 0, NULL);
+}
+
+/* Refuses a call when the low 32 bits of argument `arg`, masked, have the value. */
+static void refuse_masked(scmp_filter_ctx filter, int error, const char *name, unsigned arg,
+                          uint32_t mask, uint32_t value)
+{
+    struct scmp_arg_cmp compare = SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, mask, value);
+
+    rule(filter, SCMP_ACT_ERRNO((uint32_t)error), name, 1, &compare);
+}
+
+static const char *const refused_always[] = {
+    "open_by_handle_at",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "process_vm_readv",
+    "process_vm_writev",
+    "process_madvise",
+    "pidfd_getfd",
+    "kcmp",
+    "kexec_load",
+    "kexec_file_load",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "iopl",
+    "ioperm",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "acct",
+    "quotactl",
+    "quotactl_fd",
+    "lookup_dcookie",
+    "nfsservctl",
+    "syslog",
+    "vhangup",
+    NULL,
+};
+/* The caller falls back to older calls when these do not exist. */
+static const char *const missing_always[] = {"io_uring_setup", "io_uring_enter",
+                                             "io_uring_register", "clone3", NULL};
+static const char *const mount_calls[] = {
+    "mount",    "umount",  "umount2", "pivot_root",    "move_mount", "open_tree", "fsopen",
+    "fsconfig", "fsmount", "fspick",  "mount_setattr", "setns",      NULL,
+};
+
+static const uint32_t namespace_flags[] = {CLONE_NEWUSER,  CLONE_NEWNET, CLONE_NEWNS,
+                                           CLONE_NEWPID,   CLONE_NEWIPC, CLONE_NEWUTS,
+                                           CLONE_NEWCGROUP};
+
+static scmp_filter_ctx common_filter(bool namespaces, bool shared)
+{
+    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
+    static const char *const trace[] = {"ptrace", NULL};
+
+    refuse(filter, EPERM, refused_always);
+    refuse(filter, ENOSYS, missing_always);
+    refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCSTI);
+    refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCLINUX);
+    if (shared)
+        refuse(filter, EPERM, trace);
+    if (namespaces)
+        return filter;
+    refuse(filter, EPERM, mount_calls);
+    for (size_t i = 0; i < sizeof namespace_flags / sizeof namespace_flags[0]; i++) {
+        refuse_masked(filter, EPERM, "clone", 0, namespace_flags[i], namespace_flags[i]);
+        refuse_masked(filter, EPERM, "unshare", 0, namespace_flags[i], namespace_flags[i]);
+    }
+    refuse_masked(filter, EPERM, "unshare", 0, 0x80u, 0x80u); /* CLONE_NEWTIME */
+    return filter;
+}
+
+/* socket(family, type, protocol): refuse by family. */
+static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
+{
+    static const struct {
+        unsigned flag;
+        int family;
+    } known[] = {{FAMILY_INET, AF_INET},
+                 {FAMILY_INET6, AF_INET6},
+                 {FAMILY_UNIX, AF_UNIX},
+                 {FAMILY_NETLINK, AF_NETLINK}};
+    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GE, 64);
+
+    rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &compare);
+    for (int family = 0; family < 64; family++) {
+        bool keep = false;
+
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            keep = keep || (family == known[i].family && (allowed & known[i].flag));
+        if (keep)
+            continue;
+        compare = SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family);
+        rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &compare);
+    }
+}
+
+/* Refuses socket(family, *, protocol). */
+static void refuse_protocol(scmp_filter_ctx filter, int family, enum scmp_compare op,
+                            uint64_t protocol)
+{
+    struct scmp_arg_cmp compare[] = {SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family),
+                                     SCMP_A2_64(op, protocol)};
+
+    rule(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), "socket", 2, compare);
+}
+
+/* Refuses socket(family, type, *). */
+static void refuse_type(scmp_filter_ctx filter, int family, uint32_t type)
+{
+    struct scmp_arg_cmp compare[] = {SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family),
+                                     SCMP_A1_64(SCMP_CMP_MASKED_EQ, TYPE_MASK, type)};
+
+    rule(filter, SCMP_ACT_ERRNO(EPERM), "socket", 2, compare);
+}
+
+/* Raw and packet sockets, and the transports that pass by the rules or that no rule can speak of.
+ */
+static void refuse_internet(scmp_filter_ctx filter, int family)
+{
+    static const uint64_t protocols[] = {33 /* DCCP */, 115 /* L2TP */, 136 /* UDP-Lite */};
+
+    refuse_type(filter, family, SOCK_RAW);
+    refuse_type(filter, family, 10 /* SOCK_PACKET */);
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+        refuse_protocol(filter, family, SCMP_CMP_EQ, protocols[i]);
+    refuse_protocol(filter, family, SCMP_CMP_GT, 255); /* MPTCP 262, SMC 256 */
+}
+
+static scmp_filter_ctx families_filter(unsigned allowed)
+{
+    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
+    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GE, 2);
+
+    refuse_families(filter, allowed);
+    if (allowed & FAMILY_INET)
+        refuse_internet(filter, AF_INET);
+    if (allowed & FAMILY_INET6)
+        refuse_internet(filter, AF_INET6);
+    if (allowed & FAMILY_NETLINK)
+        refuse_protocol(filter, AF_NETLINK, SCMP_CMP_GT, 0 /* NETLINK_ROUTE */);
+    rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
+    compare = SCMP_A0_64(SCMP_CMP_EQ, 0);
+    rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
+    return filter;
+}
+
+/* What netjail-service does after its start; everything else fails with EPERM. */
+static const char *const service_calls[] = {
+    "accept4",
+    "brk",
+    "clock_gettime",
+    "clock_nanosleep",
+    "close",
+    "connect",
+    "dup",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_pwait",
+    "epoll_wait",
+    "exit",
+    "exit_group",
+    "fcntl",
+    "fstat",
+    "fsync",
+    "futex",
+    "getpeername",
+    "getpid",
+    "getrandom",
+    "getsockname",
+    "getsockopt",
+    "gettid",
+    "gettimeofday",
+    "lseek",
+    "madvise",
+    "mremap",
+    "munmap",
+    "nanosleep",
+    "newfstatat",
+    "pipe2",
+    "poll",
+    "ppoll",
+    "prlimit64",
+    "pwrite64",
+    "read",
+    "readv",
+    "recvfrom",
+    "recvmmsg",
+    "recvmsg",
+    "restart_syscall",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sched_yield",
+    "sendmmsg",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "sigaltstack",
+    "signalfd4",
+    "splice",
+    "tee",
+    "tgkill",
+    "timerfd_create",
+    "timerfd_settime",
+    "uname",
+    "write",
+    "writev",
+    "bind",
+    "listen",
+    NULL,
+};
+
+static scmp_filter_ctx service_filter(void)
+{
+    scmp_filter_ctx filter = filter_new(SCMP_ACT_ERRNO(EPERM), false);
+    struct scmp_arg_cmp compare = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0);
+
+    for (size_t i = 0; service_calls[i]; i++)
+        rule(filter, SCMP_ACT_ALLOW, service_calls[i], 0, NULL);
+    rule(filter, SCMP_ACT_ALLOW, "mmap", 1, &compare);
+    rule(filter, SCMP_ACT_ALLOW, "mprotect", 1, &compare);
+    compare = SCMP_A1_64(SCMP_CMP_MASKED_EQ, LOW_32_BITS, FIONREAD);
+    rule(filter, SCMP_ACT_ALLOW, "ioctl", 1, &compare);
+    return filter;
+}
+
+/* Prints the program that is in the memory file `fd`. */
+static void print_program(int fd, const char *name)
+{
+    struct sock_filter step;
+    ssize_t length;
+
+    if (lseek(fd, 0, SEEK_SET) != 0)
+        check(-errno, "lseek");
+    (void)printf("static const struct sock_filter %s[] = {\n", name); /* looked at by fflush() */
+    while ((length = read(fd, &step, sizeof step)) == (ssize_t)sizeof step)
+        (void)printf("    {0x%x, %u, %u, 0x%x},\n", step.code, step.jt, step.jf, step.k);
+    if (length != 0)
+        check(-EIO, "read");
+    (void)printf("};\n");
+}
+
+static void print_filter(scmp_filter_ctx filter, const char *name)
+{
+    int fd = memfd_create("filter", MFD_CLOEXEC);
+
+    if (fd < 0)
+        check(-errno, "memfd_create");
+    check(seccomp_export_bpf(filter, fd), "seccomp_export_bpf");
+    print_program(fd, name);
+    (void)close(fd); /* a memory file */
+    seccomp_release(filter);
+}
+
+int main(void)
+{
+    char name[64];
+
+    (void)puts("/* Made by seccomp_gen.c. */\n#pragma once\n#include <linux/filter.h>\n");
+    for (unsigned i = 0; i < 4; i++) {
+        (void)snprintf(name, sizeof name, "seccomp_common_%u", i); /* fits */
+        print_filter(common_filter(i & 1, i & 2), name);
+    }
+    for (unsigned families = 0; families <= FAMILY_ALL; families++) {
+        (void)snprintf(name, sizeof name, "seccomp_families_%u", families);
+        print_filter(families_filter(families), name);
+    }
+    print_filter(service_filter(), "seccomp_service");
+    return fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,27 @@
+/* Starts the command, in init's child. */
+#pragma once
+
+#include "jail/jail.h"
+
+struct spawn {
+    const struct jail_setup *setup;
+    pid_t netjail_pid; /* what LISTEN_PID and WATCHDOG_PID named from the caller's side */
+    bool own_group;    /* give the command a process group of its own */
+    bool foreground;   /* and the terminal */
+};
+
+/* Forks the command and waits until its exec() succeeded. On failure the child is reaped, *error
+ * says why, and the errno is that of execve(2): -ENOENT, -EACCES... */
+int spawn_command(const struct spawn *spawn, pid_t *ret_pid, struct error *error);
+
+/* Makes process group `group` the terminal's foreground group; nothing without a terminal. */
+void terminal_give(pid_t group);
+
+/* Is this process's group the foreground group of its terminal? */
+bool terminal_is_ours(void);
+
+/* Closes the inherited descriptors that the command must not have (see descriptors.c). */
+int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);
+
+/* NETJAIL_NAME, NETJAIL_POLICY; LISTEN_PID and WATCHDOG_PID rewritten for this process. */
+int environment_set(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);

@@ -1,0 +1,247 @@
+/* Watches over the running command, for the caller as if netjail were the command.
+ *
+ * All signals are blocked and read from a descriptor (see signals.c). Which of them the command
+ * gets:
+ *   - sent to netjail's pid: forwarded, once
+ *   - from the terminal (si_code SI_KERNEL): the kernel has sent them to the whole foreground
+ * group, to which the command belongs; not forwarded. A hang-up also reaches a session leader
+ * alone: forwarded
+ *   - SIGCHLD of our own children: the service is reaped
+ * When the command stops, netjail stops itself with the same signal, so that the caller's shell
+ * takes the terminal back, and continues the command when it is continued itself.
+ *
+ * Runs with no capability, or CAP_NET_ADMIN alone, not dumpable. What must not happen: a status
+ * that is not the command's. An init that ends before it told one is a failure. */
+#include "base/cleanup.h"
+#include "jail/control.h"
+#include "jail/jail.h"
+#include "jail/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+struct watch {
+    const struct supervision *supervision;
+    struct jail *jail;
+    pid_t service_pid;
+    int signal_fd;
+    bool stopped;    /* the command, as last reported */
+    int status;      /* of the command, once jail->state is JAIL_ENDED */
+    int64_t renew_at_ms;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void watch_renew(struct watch *watch)
+{
+    const struct supervision *supervision = watch->supervision;
+
+    if (supervision->renew_interval_ms <= 0 || !supervision->renew)
+        return;
+    supervision->renew(supervision->context);
+    watch->renew_at_ms = now_ms() + supervision->renew_interval_ms;
+}
+
+/* Until the next renewal; -1: for ever. */
+static int watch_timeout_ms(const struct watch *watch)
+{
+    int64_t left;
+
+    if (watch->supervision->renew_interval_ms <= 0 || !watch->supervision->renew)
+        return -1;
+    left = watch->renew_at_ms - now_ms();
+    return left < 0 ? 0 : (int)left;
+}
+
+static void tell(const struct watch *watch, enum control_kind kind, int value)
+{
+    /* An init that is gone is noticed by the end of the channel. */
+    (void)control_send(watch->jail->control_fd, kind, value, NULL, 0);
+}
+
+static bool wants_terminal(const struct watch *watch)
+{
+    return watch->jail->own_group && terminal_is_ours();
+}
+
+/* Takes what is pending of `set` away. */
+static void signals_drain(const sigset_t *set)
+{
+    struct timespec now = {0};
+
+    while (sigtimedwait(set, NULL, &now) > 0)
+        ;
+}
+
+/* Stops this process as the command was stopped; returns when it is continued. */
+static void stop_like(int signal)
+{
+    sigset_t set, stops, cont;
+
+    (void)sigemptyset(&stops); /* these cannot fail with valid arguments */
+    (void)sigaddset(&stops, SIGTSTP);
+    (void)sigaddset(&stops, SIGTTIN);
+    (void)sigaddset(&stops, SIGTTOU);
+    (void)sigemptyset(&cont);
+    (void)sigaddset(&cont, SIGCONT);
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, signal);
+    signals_drain(&stops); /* one stop, not another for the terminal's own signal */
+    signals_drain(&cont);  /* what continued us before is past */
+    (void)raise(signal);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* here we stop */
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    signals_drain(&cont);
+}
+
+static void command_stopped(struct watch *watch, int signal)
+{
+    if (watch->jail->own_group && watch->jail->foreground)
+        terminal_give(getpgrp());
+    stop_like(signal);
+    tell(watch, CONTROL_CONTINUE, wants_terminal(watch));
+    watch_renew(watch);
+}
+
+static int watch_report(struct watch *watch, struct error *error)
+{
+    struct control_message message;
+    int status = control_receive_report(watch->jail->control_fd, watch->jail->state, false,
+                                        &message, NULL, error);
+
+    if (status == -EAGAIN)
+        return 0;
+    if (status == -EPIPE && watch->jail->state == JAIL_ENDED) {
+        watch->jail->state = JAIL_EMPTY; /* its end has ended what was left */
+        return 0;
+    }
+    if (status < 0)
+        return status;
+    if (message.kind == CONTROL_EMPTY) {
+        watch->jail->state = JAIL_EMPTY;
+    } else if (WIFEXITED(message.value) || WIFSIGNALED(message.value)) {
+        watch->status = message.value;
+        watch->jail->state = JAIL_ENDED;
+    } else if (WIFSTOPPED(message.value)) {
+        watch->stopped = true;
+        command_stopped(watch, WSTOPSIG(message.value));
+    } else if (WIFCONTINUED(message.value)) {
+        watch->stopped = false;
+    } else {
+        return error_set(error, -EPROTO, "the jail's init reported a status that cannot be");
+    }
+    return 0;
+}
+
+static void watch_service(struct watch *watch)
+{
+    const struct supervision *supervision = watch->supervision;
+    int status;
+
+    if (watch->service_pid <= 0 || waitpid(watch->service_pid, &status, WNOHANG) <= 0)
+        return;
+    watch->service_pid = 0;
+    if (supervision->service_died)
+        supervision->service_died(supervision->context, status);
+}
+
+/* Did somebody send it to this process, or did the kernel send it to the terminal's group? */
+static bool must_forward(const struct watch *watch, const struct signalfd_siginfo *info)
+{
+    if ((pid_t)info->ssi_pid == getpid() && info->ssi_code == SI_USER)
+        return false; /* SIGPIPE of our own */
+    if (info->ssi_code != SI_KERNEL)
+        return true;
+    if (info->ssi_signo == SIGHUP)
+        return watch->jail->own_group || getsid(0) == getpid();
+    return watch->jail->own_group && (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||
+                                      info->ssi_signo == SIGTSTP || info->ssi_signo == SIGWINCH);
+}
+
+static void watch_signal(struct watch *watch)
+{
+    struct signalfd_siginfo info;
+
+    if (read(watch->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return; /* somebody else's wait has taken it */
+    if (info.ssi_signo == SIGCHLD && info.ssi_code > 0) {
+        watch_service(watch);
+        return;
+    }
+    if (info.ssi_signo == SIGCONT)
+        watch_renew(watch);
+    if (info.ssi_signo == SIGCONT && watch->stopped)
+        tell(watch, CONTROL_CONTINUE, wants_terminal(watch));
+    else if (must_forward(watch, &info))
+        tell(watch, CONTROL_SIGNAL, (int)info.ssi_signo);
+}
+
+/* The caller's pipes must end when the command closes them, not when netjail ends. Messages still
+ * go to stderr. */
+static void streams_close(void)
+{
+    cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return;                     /* without /dev/null they stay as they are */
+    (void)dup2(null, STDIN_FILENO); /* cannot fail: both descriptors are valid */
+    (void)dup2(null, STDOUT_FILENO);
+}
+
+static int watch_run(struct watch *watch, struct error *error)
+{
+    while (watch->jail->state != JAIL_EMPTY) {
+        struct pollfd fds[] = {{.fd = watch->jail->control_fd, .events = POLLIN},
+                               {.fd = watch->signal_fd, .events = POLLIN}};
+        int count = poll(fds, ARRAY_LENGTH(fds), watch_timeout_ms(watch));
+
+        if (count < 0 && errno != EINTR)
+            return error_errno(error, -errno, "cannot wait for the command");
+        if (count == 0)
+            watch_renew(watch);
+        if (count <= 0)
+            continue;
+        /* The signal first: one from the terminal is older than the stop that it caused. */
+        if (fds[1].revents)
+            watch_signal(watch);
+        if (fds[0].revents && watch_report(watch, error) < 0)
+            return error->code;
+    }
+    return 0;
+}
+
+int supervise(const struct supervision *supervision, int *ret_status, struct error *error)
+{
+    struct watch watch = {.supervision = supervision,
+                          .jail = supervision->jail,
+                          .service_pid = supervision->service_pid,
+                          .signal_fd = -1,
+                          .renew_at_ms = now_ms() + supervision->renew_interval_ms};
+    sigset_t all;
+    int status;
+
+    (void)sigfillset(&all); /* cannot fail with a valid pointer */
+    cleanup_fd int signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signal_fd < 0)
+        return error_errno(error, -errno, "cannot wait for signals");
+    watch.signal_fd = signal_fd;
+    streams_close();
+    watch_service(&watch);
+    status = watch_run(&watch, error);
+    /* A shell in the jail leaves the terminal with a group that is no more. */
+    if (supervision->jail->foreground)
+        terminal_give(getpgrp());
+    if (status == 0)
+        *ret_status = watch.status;
+    return status;
+}
