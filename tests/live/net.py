@@ -8,6 +8,8 @@ try PROTO ADDR PORT [TIMEOUT]
     One client. Prints what it saw and exits with 0 if it was "ok LINE", else 1: "refused" (reset or
     port unreachable), "denied" (refused by the policy: EPERM, EACCES, EHOSTUNREACH from an ICMP
     refusal), "unreachable" (no route), "timeout", or the name of the errno.
+http URL
+    Fetches it and prints the body, or the word for what went wrong.
 time PROTO ADDR PORT
     As try, and the milliseconds it took.
 spoof IFACE SRC DST PORT
@@ -20,6 +22,8 @@ import selectors
 import socket
 import sys
 import time
+import urllib.error
+import urllib.request
 
 
 IP_PKTINFO = 8  # linux/in.h; Python 3.11 has no name for it
@@ -120,6 +124,14 @@ def attempt(protocol, address, port, timeout=1.5):
         s.close()
 
 
+def http(url):
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=3) as answer:
+            return answer.read().decode().strip()
+    except urllib.error.URLError as e:
+        return WORDS.get(getattr(e.reason, "errno", None), str(e.reason))
+
+
 def spoof(interface, source, destination, port):
     payload = b"spoofed"
     s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -154,6 +166,8 @@ def main():
         result = attempt(*arguments)
         print(result)
         sys.exit(0 if result.startswith("ok") else 1)
+    elif command == "http":
+        print(http(*arguments))
     elif command == "time":
         start = time.monotonic()
         result = attempt(*arguments)
