@@ -1,0 +1,10 @@
+/* Takes the snapshot of the host that plan_build() needs. */
+#pragma once
+
+#include "plan/facts.h"
+
+struct kernel;
+
+/* Fills links, addresses, tables, sysctls and privilege of the present network namespace. Without
+ * host sockets in `kernel` (NULL: an ordinary user) only what needs no privilege is filled. */
+int facts_collect(struct kernel *kernel, struct facts *facts, struct error *error);

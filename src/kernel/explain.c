@@ -1,0 +1,85 @@
+/* From an op and the kernel's errno to one sentence and one remedy.
+ *
+ * The kernel's words are shown as they are; the hint is only there where they mislead or where the
+ * remedy lies outside the policy. */
+#include "kernel/explain.h"
+
+#include "base/buf.h"
+#include "plan/print.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int explain(const char *what, const struct nl_failure *failure, struct error *error)
+{
+    bool said = failure->text[0] != '\0';
+    return error_set(error, failure->code, "cannot %s: %s%s%s%s", what, strerror(-failure->code),
+                     said ? " (kernel: " : "", failure->text, said ? ")" : "");
+}
+
+static bool is_nft(enum op_kind kind)
+{
+    return kind == OP_NFT_TABLE_ADD || kind == OP_NFT_CHAIN_ADD || kind == OP_NFT_SET_ADD ||
+           kind == OP_NFT_RULE_ADD || kind == OP_NFT_ELEMENTS_ADD ||
+           kind == OP_NFT_ELEMENTS_DELETE || kind == OP_NFT_TABLE_DELETE;
+}
+
+static void hint_missing_feature(const struct op *op, struct error *error)
+{
+    if (op->kind == OP_BRIDGE_ADD)
+        error_hint(error, "the kernel has no bridges: load the module (modprobe bridge)");
+    else if (op->kind == OP_VETH_ADD)
+        error_hint(error, "the kernel has no veth links: load the module (modprobe veth)");
+    else if (is_nft(op->kind))
+        error_hint(error, "the kernel lacks a part of nftables: load its modules (modprobe "
+                          "nf_tables nft_ct nft_nat nft_masq nft_reject_inet nft_fib_inet "
+                          "nft_limit nft_log) or use a kernel that has them");
+}
+
+static void hint_exists(const struct op *op, struct error *error)
+{
+    if (op->kind == OP_BRIDGE_ADD)
+        error_hint(error, "an interface of this name exists already; give the network another "
+                          "name, or say `external` if it is that bridge");
+    else if (op->kind == OP_VETH_ADD)
+        error_hint(error,
+                   "the name '%s' (or '%s' in the jail) is taken; choose another with "
+                   "host-name or peer-name",
+                   op->veth.host_name, op->veth.jail_name);
+    else if (op->kind == OP_ADDRESS_ADD)
+        error_hint(error, "the link has this address already");
+    else if (op->kind == OP_ROUTE_ADD)
+        error_hint(error, "there is a route to this prefix already");
+}
+
+static void add_hint(const struct op *op, int code, struct error *error)
+{
+    if (code == -EPERM || code == -EACCES)
+        error_hint(error, op->where == WHERE_HOST
+                              ? "changing the host's network needs CAP_NET_ADMIN there: run as "
+                                "root, or, in a container, give it this capability"
+                              : "the kernel or a security module forbids configuring the jail's "
+                                "own network namespace");
+    else if (code == -EOPNOTSUPP || code == -EPROTONOSUPPORT ||
+             (code == -ENOENT && is_nft(op->kind) && op->kind != OP_NFT_ELEMENTS_ADD))
+        hint_missing_feature(op, error);
+    else if (code == -EEXIST)
+        hint_exists(op, error);
+    else if (code == -EXFULL && op->kind == OP_VETH_ADD)
+        error_hint(error, "a bridge takes 1,023 links: use a second network");
+    else if (code == -ENETUNREACH && op->kind == OP_ROUTE_ADD)
+        error_hint(error, "the gateway must be reachable directly on its link");
+    else if (code == -ENOMEM || code == -ENOBUFS)
+        error_hint(error, "the kernel is out of memory, or a limit of the container is reached");
+}
+
+int explain_op(const struct plan *plan, const struct op *op, const struct nl_failure *failure,
+               struct error *error)
+{
+    cleanup_buf struct buf what = {0};
+    op_describe(plan, op, &what);
+    (void)explain(buf_text(&what), failure, error); /* its result is failure->code */
+    add_hint(op, failure->code, error);
+    return failure->code;
+}

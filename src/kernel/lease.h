@@ -1,0 +1,55 @@
+/* The state directory and the leases in it.
+ *
+ * <state>/lock is never unlinked: flock on it is the pool's lock, held while addresses are chosen and
+ * shared objects of the host are made or removed. <state>/<jail>.lease is the record of one jail, held
+ * with flock as long as the jail or its clean-up lives: an unlocked lease is a dead jail's.
+ * <state> is /run/netjail for root (or where the caller may write there), else
+ * $XDG_RUNTIME_DIR/netjail, else /run/user/UID/netjail; it must belong to the caller (or root, or be
+ * group-writable for the group `netjail`) and not be writable by others; checked on the opened
+ * directory. All files are opened relative to it with O_NOFOLLOW. */
+#pragma once
+
+#include "plan/facts.h"
+
+struct lease_directory;
+
+/* Opens (and makes, when `create`) the state directory. -ENOENT: none can be had (*error says why). */
+int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error);
+void lease_directory_close(struct lease_directory *directory);
+
+/* Takes and gives back the pool's lock. Waits up to `timeout_ms`; -ETIMEDOUT. */
+int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *error);
+void lease_unlock(struct lease_directory *directory);
+
+/* A lease of our own: creates the file, locks it, writes the record. -EEXIST: a jail of this name
+ * runs (or is ending: *ret_ending). The descriptor keeps the lock across fork(). */
+struct lease;
+int lease_create(struct lease_directory *directory, const struct record *record,
+                 struct lease **ret_lease, bool *ret_ending, struct error *error);
+int lease_write(struct lease *lease, const struct record *record, struct error *error);
+/* Removes the file and releases the lock. */
+void lease_remove(struct lease *lease);
+/* Forgets the lease without removing it (in a process that does not own it). */
+void lease_close(struct lease *lease);
+
+/* The records of all other jails. Living ones (locked) go to facts->others; with ret_dead the dead
+ * ones (unlocked, of this host namespace or of one that no longer exists) come as a list with their
+ * names; a lease file that does not parse counts as dead and is reported in *error by gc. */
+struct dead_lease {
+    char file[80];
+    struct record *record; /* NULL: unreadable */
+};
+int lease_scan(struct lease_directory *directory, const char *except, struct facts *facts,
+               struct dead_lease **ret_dead, size_t *ret_dead_count, struct error *error);
+
+/* Cleans up after dead jails, under the pool's lock (taken inside unless `locked`): undo of each
+ * record, then its file. Returns the number of jails removed or a negative errno. */
+struct kernel;
+int lease_collect(struct lease_directory *directory, struct kernel *kernel, bool locked,
+                  struct error *error);
+
+/* Waits until no clean-up of this user is pending, at most timeout_ms. */
+int lease_wait_clean(struct lease_directory *directory, int timeout_ms, struct error *error);
+
+/* The process's own network namespace: SO_NETNS_COOKIE and inode. */
+int netns_identity(uint64_t *ret_cookie, uint64_t *ret_inode);

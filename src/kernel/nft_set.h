@@ -1,0 +1,16 @@
+/* Elements of sets as messages in a batch. Private to kernel/nft*. */
+#pragma once
+
+#include "kernel/nft_batch.h"
+
+/* Appends messages of `type` (NFT_MSG_NEWSETELEM, ...) with all elements of the op, each message
+ * below 64 kB. 0 or a negative errno (of sending a full batch, with *failure). */
+int nft_put_elements(struct nft_batch *batch, const struct plan *plan, const struct op *op,
+                     uint16_t type, uint16_t flags);
+
+/* The same with the one element at `index`. */
+int nft_put_element(struct nft_batch *batch, const struct plan *plan, const struct op *op,
+                    uint16_t type, uint32_t index);
+
+/* How many elements the kernel shows for the op: both ends of an interval count. */
+size_t nft_count_kernel_elements(const struct plan *plan, const struct op *op);
