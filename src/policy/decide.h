@@ -12,6 +12,7 @@ struct packet {
     struct addr destination;
     uint16_t port; /* of the destination; tcp, udp, sctp */
     uint8_t icmp_type;
+    bool published; /* DIRECTION_IN: it came through a `publish`; `port` is the jail's */
 };
 
 /* What symbolic sets stand for: a question that only the running jail can answer. */
@@ -24,10 +25,12 @@ struct decide_context {
 struct decision {
     enum verdict verdict;
     bool by_default; /* no rule matched */
-    size_t rule;     /* index into policy->rules when !by_default */
+    bool by_publish; /* no rule matched; a `publish` admits it */
+    size_t rule;     /* index into policy->rules when neither */
     struct position where;
 };
 
-/* First match wins; rules with `rate` are taken as within their rate. */
+/* First match wins, then what `publish` implies, then the default; rules with `rate` are taken as
+ * within their rate. */
 struct decision policy_decide(const struct policy *policy, const struct packet *packet,
                               const struct decide_context *context);

@@ -1,0 +1,62 @@
+/* What the language has and this version does not do yet. It is refused, each statement at its
+ * place, so that no policy runs as if a statement of it were absent. Pure. */
+#include "policy/check.h"
+
+#include <errno.h>
+
+static void refuse(struct diags *diags, struct position where, const char *what)
+{
+    (void)diag_error(diags, where, "%s is not available yet", what); /* no hint would help */
+}
+
+static void refuse_links(const struct policy *policy, struct diags *diags)
+{
+    static const char *const kinds[] = {
+        [LINK_VETH_JAIL] = "'link ... veth jail'",
+        [LINK_DEVICE] = "'link ... device'",
+        [LINK_MACVLAN] = "'link ... macvlan'",
+        [LINK_IPVLAN] = "'link ... ipvlan'",
+        [LINK_RELAY] = "'link relay'",
+        [LINK_JOIN] = "'link join'",
+    };
+
+    for (size_t i = 0; i < policy->links_count; i++) {
+        const struct link *link = &policy->links[i];
+
+        if (link->kind != LINK_BRIDGE && link->kind != LINK_VETH_HOST)
+            refuse(diags, link->where, kinds[link->kind]);
+        else if (link->rate_bit_s)
+            refuse(diags, link->where, "'rate' of a link");
+    }
+}
+
+static void refuse_set(struct set_memo *memo, const struct set *set, struct diags *diags)
+{
+    struct set_facts facts = set_facts_of(memo, set);
+
+    if (facts.name)
+        refuse(diags, facts.name->where, "a DNS name in a rule");
+    if (facts.jail)
+        refuse(diags, facts.jail->where, "'jail NAME' in a rule");
+}
+
+int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
+{
+    struct set_memo memo = {.numbers.arena = diags->arena};
+    size_t before = diags->error_count;
+
+    refuse_links(policy, diags);
+    for (size_t i = 0; i < policy->rules_count; i++) {
+        refuse_set(&memo, &policy->rules[i].from, diags);
+        refuse_set(&memo, &policy->rules[i].to, diags);
+    }
+    if (policy->forward)
+        refuse(diags, policy->forward_where, "'forward'");
+    if (policy->dns.given)
+        refuse(diags, policy->dns.where, "'dns'");
+    for (size_t i = 0; i < policy->exposes_count; i++)
+        refuse(diags, policy->exposes[i].where, "'expose'");
+    if (policy->log_denied && policy->log_target == LOG_JOURNAL)
+        refuse(diags, policy->log_where, "'log denied to journal'");
+    return diags->error_count > before ? -EOPNOTSUPP : 0;
+}
