@@ -1,0 +1,295 @@
+/* The packet log: parsing of hostile messages, the words, counting. */
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "service/config.h"
+#include "service/denials.h"
+#include "service/log.h"
+#include "service/loop.h"
+
+#include <errno.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+/* 10.10.0.5:40000 -> 192.0.2.1:443, the first bytes of a TCP SYN. */
+static const uint8_t tcp4[] = {0x45, 0,  0, 40, 0,   0, 0, 0, 64,   6,    0,    0,
+                               10,   10, 0, 5,  192, 0, 2, 1, 0x9c, 0x40, 0x01, 0xbb};
+
+static size_t put_attribute(uint8_t *bytes, uint16_t type, const void *value, size_t length)
+{
+    struct nlattr attribute = {.nla_len = (uint16_t)(sizeof attribute + length), .nla_type = type};
+
+    memcpy(bytes, &attribute, sizeof attribute);
+    memcpy(bytes + sizeof attribute, value, length);
+    return (sizeof attribute + length + 3) & ~(size_t)3;
+}
+
+/* A message as the kernel makes it; returns its length. */
+static size_t make_message(uint8_t *bytes, const char *prefix, const uint8_t *packet, size_t length)
+{
+    struct nlmsghdr header = {.nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET};
+    size_t at = sizeof header + sizeof(struct nfgenmsg);
+
+    memset(bytes, 0, 512);
+    at += put_attribute(bytes + at, NFULA_PREFIX, prefix, strlen(prefix) + 1);
+    at += put_attribute(bytes + at, NFULA_PAYLOAD, packet, length);
+    header.nlmsg_len = (uint32_t)at;
+    memcpy(bytes, &header, sizeof header);
+    return at;
+}
+
+static void keep(void *context, const struct nflog_packet *packet)
+{
+    *(struct nflog_packet *)context = *packet;
+}
+
+static void test_message(void **state)
+{
+    uint8_t bytes[1024];
+    struct nflog_packet packet = {0};
+    size_t length = make_message(bytes, "denied out default", tcp4, sizeof tcp4);
+
+    (void)state;
+    assert_int_equal(nflog_each(bytes, length, keep, &packet), 1);
+    assert_string_equal(packet.prefix, "denied out default");
+    assert_int_equal(packet.protocol, IPPROTO_TCP);
+    assert_true(packet.has_ports);
+    assert_int_equal(packet.source_port, 40000);
+    assert_int_equal(packet.port, 443);
+    length += make_message(bytes + length, "denied in default", tcp4, sizeof tcp4);
+    assert_int_equal(nflog_each(bytes, length, keep, &packet), 2);
+}
+
+/* Every truncation, and every single wrong byte: nothing is read outside (ASan looks), nothing
+ * hangs. */
+static void test_hostile_message(void **state)
+{
+    uint8_t bytes[1024];
+    struct nflog_packet packet = {0};
+    size_t length = make_message(bytes, "denied out default", tcp4, sizeof tcp4);
+
+    (void)state;
+    for (size_t cut = 0; cut < length; cut++) {
+        cleanup_free uint8_t *copy = malloc(cut + 1);
+
+        memcpy(copy, bytes, cut);
+        assert_int_equal(nflog_each(copy, cut, keep, &packet), 0);
+    }
+    for (size_t i = 0; i < length * 256; i++) {
+        cleanup_free uint8_t *copy = malloc(length);
+
+        memcpy(copy, bytes, length);
+        copy[i / 256] = (uint8_t)i;
+        assert_in_range(nflog_each(copy, length, keep, &packet), 0, 1);
+    }
+}
+
+static void test_packets(void **state)
+{
+    struct nflog_packet packet = {0};
+    uint8_t v6[40 + 8 + 8] = {0x60};
+    uint8_t fragment[sizeof tcp4];
+
+    (void)state;
+    for (size_t cut = 0; cut < 20; cut++)
+        assert_false(nflog_parse_packet(tcp4, cut, &packet));
+    packet = (struct nflog_packet){0};
+    assert_true(nflog_parse_packet(tcp4, 23, &packet)); /* without the last byte of the ports */
+    assert_false(packet.has_ports);
+    memcpy(fragment, tcp4, sizeof tcp4);
+    fragment[7] = 1; /* not the first fragment: what follows are no ports */
+    assert_true(nflog_parse_packet(fragment, sizeof fragment, &packet));
+    assert_false(packet.has_ports);
+    v6[6] = IPPROTO_HOPOPTS;
+    v6[40] = IPPROTO_UDP;
+    v6[40 + 8 + 3] = 53;
+    assert_true(nflog_parse_packet(v6, sizeof v6, &packet));
+    assert_int_equal(packet.protocol, IPPROTO_UDP);
+    assert_int_equal(packet.port, 53);
+    v6[41] = 255; /* a header longer than the packet */
+    packet = (struct nflog_packet){0};
+    assert_true(nflog_parse_packet(v6, sizeof v6, &packet));
+    assert_false(packet.has_ports);
+}
+
+static void expect_line(const char *prefix, unsigned count, const char *expected)
+{
+    struct nflog_packet packet = {0};
+    const struct denial denial = {.jail_name = "web", .packet = &packet, .count = count};
+    cleanup_buf struct buf out = {0};
+
+    assert_true(nflog_parse_packet(tcp4, sizeof tcp4, &packet));
+    strcpy(packet.prefix, prefix);
+    denial_print(&denial, &out);
+    assert_string_equal(buf_text(&out), expected);
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    expect_line("denied out default", 1,
+                "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (default deny out)\n"
+                "netjail: web: hint: allow out tcp to 192.0.2.1 port 443\n");
+    expect_line("denied out default", 17,
+                "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (default deny out) "
+                "(17 times)\n");
+    expect_line("dropped in web.conf:12 no \x1b[2J", 1,
+                "netjail: web: dropped in tcp 10.10.0.5 -> 192.0.2.1:443 (web.conf:12) "
+                "no \\x1b[2J\n"
+                "netjail: web: hint: allow in tcp from 10.10.0.5 port 443 before web.conf:12\n");
+    expect_line("allowed forward web.conf:3", 1,
+                "netjail: web: allowed forward tcp 10.10.0.5 -> 192.0.2.1:443 (web.conf:3)\n");
+    expect_line("something else", 1,
+                "netjail: web: something else tcp 10.10.0.5 -> 192.0.2.1:443\n");
+}
+
+static void test_json(void **state)
+{
+    struct nflog_packet packet = {0};
+    const struct denial denial = {.jail_name = "web",
+                                  .policy_name = "a\"b\\c\n\xff.conf",
+                                  .packet = &packet,
+                                  .count = 1,
+                                  .time_s = 5};
+    cleanup_buf struct buf out = {0};
+
+    (void)state;
+    assert_true(nflog_parse_packet(tcp4, sizeof tcp4, &packet));
+    strcpy(packet.prefix, "denied out default");
+    denial_print_json(&denial, &out);
+    assert_string_equal(
+        buf_text(&out),
+        "{\"time\":5,\"jail\":\"web\",\"policy\":\"a\\\"b\\\\c\\u000a\\ufffd.conf\",\"verdict\":"
+        "\"denied\",\"direction\":\"out\",\"rule\":\"default\",\"protocol\":\"tcp\",\"source\":"
+        "\"10.10.0.5\",\"source_port\":40000,\"destination\":\"192.0.2.1\",\"port\":443,\"count\":"
+        "1,"
+        "\"hint\":\"allow out tcp to 192.0.2.1 port 443\"}\n");
+}
+
+static void read_log(int fd, char *text, size_t size)
+{
+    ssize_t got = recv(fd, text, size - 1, MSG_DONTWAIT);
+
+    text[got > 0 ? got : 0] = 0;
+}
+
+/* Twenty packets of one flow: one line at once, one with the count at the end. */
+static void test_counting(void **state)
+{
+    struct service_log log = {.jail_name = "web"};
+    struct denials *denials = NULL;
+    struct loop *loop = NULL;
+    struct error error = {0};
+    uint8_t bytes[1024];
+    char text[4096];
+    int nflog[2];
+    int out[2];
+
+    (void)state;
+    assert_int_equal(loop_new(&loop, &error), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, nflog), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+    log.fd = out[0];
+    log.loop = loop;
+    assert_int_equal(denials_open(loop, nflog[0], &log, "web", "web.conf", false, &denials, &error),
+                     0);
+    for (int i = 0; i < 20; i++) {
+        size_t length = make_message(bytes, "denied out default", tcp4, sizeof tcp4);
+
+        bytes[length - 4] = (uint8_t)i; /* the source port differs: still the same flow */
+        assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
+        assert_int_equal(loop_round(loop, 0, &error), 0);
+    }
+    read_log(out[1], text, sizeof text);
+    assert_string_equal(text,
+                        "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (default deny "
+                        "out)\nnetjail: web: hint: allow out tcp to 192.0.2.1 port 443\n");
+    denials_close(denials);
+    read_log(out[1], text, sizeof text);
+    assert_non_null(strstr(text, "(20 times)"));
+    close(nflog[1]);
+    close(out[0]);
+    close(out[1]);
+    loop_free(loop);
+}
+
+/* A flood is cut, and said to be. */
+static void test_rate(void **state)
+{
+    struct service_log log = {.jail_name = "web"};
+    struct loop *loop = NULL;
+    struct error error = {0};
+    char text[65536];
+    int out[2];
+    int written = 0;
+
+    (void)state;
+    assert_int_equal(loop_new(&loop, &error), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+    log.fd = out[0];
+    log.loop = loop;
+    for (int i = 0; i < 500; i++)
+        written += service_log_write(&log, "line\n");
+    assert_int_equal(written, SERVICE_LOG_LINES_PER_SECOND);
+    log.second--; /* the next second */
+    log.second--;
+    assert_true(service_log_write(&log, "later\n"));
+    read_log(out[1], text, sizeof text);
+    assert_non_null(strstr(text, "netjail: web: 450 more lines were not written\nlater\n"));
+    close(out[0]);
+    close(out[1]);
+    loop_free(loop);
+}
+
+static void test_config(void **state)
+{
+    struct {
+        struct service_config config;
+        struct service_listener listener;
+    } whole = {.config = {.magic = SERVICE_MAGIC,
+                          .listener_count = 1,
+                          .connection_limit = 10,
+                          .jail_name = "web"},
+               .listener = {.protocol = IPPROTO_TCP,
+                            .target_count = 1,
+                            .jail_port = 80,
+                            .targets = {{.family = ADDR_V4, .bytes = {127, 0, 0, 1}}}}};
+    struct service_config config;
+    struct service_listener *listeners = NULL;
+    struct error error = {0};
+
+    (void)state;
+    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error), 0);
+    assert_int_equal(listeners[0].jail_port, 80);
+    free(listeners);
+    for (size_t length = 0; length < sizeof whole; length++)
+        assert_int_equal(service_config_parse(&whole, length, &config, &listeners, &error),
+                         -EINVAL);
+    whole.listener.targets[0].bytes[7] = 1; /* an IPv4 address ends after four bytes */
+    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error),
+                     -EINVAL);
+    whole.listener.targets[0].bytes[7] = 0;
+    memset(whole.config.jail_name, 'a', sizeof whole.config.jail_name);
+    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error),
+                     -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_message), cmocka_unit_test(test_hostile_message),
+        cmocka_unit_test(test_packets), cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_json),    cmocka_unit_test(test_counting),
+        cmocka_unit_test(test_rate),    cmocka_unit_test(test_config),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

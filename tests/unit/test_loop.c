@@ -1,0 +1,161 @@
+/* The event loop: order, timers, and objects that go away in the middle of a round. */
+#include "service/loop.h"
+
+#include "base/cleanup.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+
+#include <cmocka.h>
+
+struct end {
+    struct loop *loop;
+    struct loop_source source;
+    struct loop_task task;
+    struct loop_timer timer;
+    struct end *victim; /* unwatched by the callback */
+    int calls;
+};
+
+static void ready(void *context, uint32_t events)
+{
+    struct end *end = context;
+
+    (void)events;
+    end->calls++;
+    if (end->victim)
+        loop_unwatch(end->loop, &end->victim->source);
+}
+
+static struct loop *loop_or_fail(void)
+{
+    struct loop *loop = NULL;
+    struct error error = {0};
+
+    assert_int_equal(loop_new(&loop, &error), 0);
+    return loop;
+}
+
+static void round_of(struct loop *loop, int timeout_ms)
+{
+    struct error error = {0};
+
+    assert_int_equal(loop_round(loop, timeout_ms, &error), 0);
+}
+
+static void test_unwatched_is_not_called(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct end ends[2] = {0};
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    for (int i = 0; i < 2; i++) {
+        ends[i] = (struct end){.loop = loop, .victim = &ends[!i]};
+        ends[i].source = (struct loop_source){
+            .fd = i == 0 ? fds[0] : dup(fds[0]), .ready = ready, .context = &ends[i]};
+        assert_int_equal(loop_watch(loop, &ends[i].source, EPOLLIN), 0);
+    }
+    round_of(loop, 0); /* both are ready; whoever comes first removes the other */
+    assert_int_equal(ends[0].calls + ends[1].calls, 1);
+    for (int i = 0; i < 2; i++) {
+        loop_unwatch(loop, &ends[i].source);
+        close(ends[i].source.fd);
+    }
+    close(fds[1]);
+    loop_free(loop);
+}
+
+static void run_again(void *context)
+{
+    struct end *end = context;
+
+    end->calls++;
+    loop_defer(end->loop, &end->task);
+    if (end->victim)
+        loop_cancel(end->loop, &end->victim->task);
+}
+
+static void test_task_runs_once_a_round(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct end end = {.loop = loop};
+
+    (void)state;
+    end.task = (struct loop_task){.run = run_again, .context = &end};
+    loop_defer(loop, &end.task);
+    loop_defer(loop, &end.task);
+    round_of(loop, -1); /* must not wait: a task is there */
+    assert_int_equal(end.calls, 1);
+    round_of(loop, -1);
+    assert_int_equal(end.calls, 2);
+    loop_cancel(loop, &end.task);
+    round_of(loop, 0);
+    assert_int_equal(end.calls, 2);
+    loop_free(loop);
+}
+
+static void test_task_cancelled_by_another(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct end ends[3] = {0};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        ends[i] = (struct end){.loop = loop};
+        ends[i].task = (struct loop_task){.run = run_again, .context = &ends[i]};
+        loop_defer(loop, &ends[i].task);
+    }
+    ends[0].victim = &ends[2]; /* the last of the list: its removal moves the tail */
+    round_of(loop, 0);
+    assert_int_equal(ends[1].calls, 1);
+    assert_int_equal(ends[2].calls, 0);
+    round_of(loop, 0);
+    assert_int_equal(ends[1].calls, 2);
+    loop_free(loop);
+}
+
+static void due(void *context)
+{
+    struct end *end = context;
+
+    end->calls++;
+    loop_arm(end->loop, &end->timer, 0);
+}
+
+static void test_timer_cannot_stop_the_round(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct end end = {.loop = loop};
+    struct end never = {.loop = loop};
+
+    (void)state;
+    end.timer = (struct loop_timer){.due = due, .context = &end};
+    never.timer = (struct loop_timer){.due = due, .context = &never};
+    loop_arm(loop, &end.timer, 5);
+    loop_arm(loop, &never.timer, 60000);
+    round_of(loop, -1);
+    while (end.calls == 0)
+        round_of(loop, -1);
+    assert_int_equal(end.calls, 1);
+    assert_int_equal(never.calls, 0);
+    loop_disarm(loop, &end.timer);
+    loop_disarm(loop, &never.timer);
+    loop_free(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unwatched_is_not_called),
+        cmocka_unit_test(test_task_runs_once_a_round),
+        cmocka_unit_test(test_task_cancelled_by_another),
+        cmocka_unit_test(test_timer_cannot_stop_the_round),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,211 @@
+/* The TCP relay inside one process: this program is client, init and server. */
+#include "service/endpoint.h"
+#include "service/tcp.h"
+
+#include "service_host.h"
+
+struct fixture {
+    struct host host;
+    struct tcp_relay *relay;
+    struct service_listener listener;
+    int server; /* listens where the relay connects to */
+    uint16_t port;
+};
+
+static void open_fixture(struct fixture *f, uint32_t limit)
+{
+    static const struct addr loopback = {.family = ADDR_V4, .bytes = {127, 0, 0, 1}};
+    int fd;
+
+    host_open(&f->host);
+    f->server = host_bound(SOCK_STREAM, &f->listener.jail_port);
+    f->listener.protocol = IPPROTO_TCP;
+    f->listener.target_count = 1;
+    f->listener.targets[0] = loopback;
+    fd = host_bound(SOCK_STREAM, &f->port);
+    assert_int_equal(
+        tcp_relay_new(f->host.loop, f->host.supply, &f->host.log, limit, &f->relay, &f->host.error),
+        0);
+    assert_int_equal(tcp_relay_listen(f->relay, fd, &f->listener, &f->host.error), 0);
+}
+
+static void close_fixture(struct fixture *f)
+{
+    tcp_relay_free(f->relay);
+    host_close(&f->host);
+    close(f->server);
+}
+
+static void test_bytes_and_ends(void **state)
+{
+    int before = open_descriptors();
+    struct fixture f = {0};
+    char text[16];
+    int client;
+    int server;
+
+    (void)state;
+    open_fixture(&f, 10);
+    client = host_connect(SOCK_STREAM, f.port);
+    assert_true(host_turn(&f.host, f.server, 500));
+    server = accept(f.server, NULL, NULL);
+    assert_int_equal(send(client, "question", 8, 0), 8);
+    assert_int_equal(shutdown(client, SHUT_WR), 0);
+    assert_true(host_turn(&f.host, server, 500));
+    assert_int_equal(recv(server, text, sizeof text, MSG_DONTWAIT), 8);
+    assert_true(host_turn(&f.host, server, 500));
+    assert_int_equal(recv(server, text, sizeof text, MSG_DONTWAIT), 0); /* the end came through */
+    assert_int_equal(send(server, "answer", 6, 0), 6); /* and the other direction is still open */
+    assert_true(host_turn(&f.host, client, 500));
+    assert_int_equal(recv(client, text, sizeof text, MSG_DONTWAIT), 6);
+    assert_int_equal(tcp_relay_count(f.relay), 1);
+    close(server);
+    assert_true(host_turn(&f.host, client, 500));
+    assert_int_equal(recv(client, text, sizeof text, MSG_DONTWAIT), 0);
+    close(client);
+    assert_int_equal(tcp_relay_count(f.relay), 0);
+    close_fixture(&f);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* Bytes that came before a reset are delivered, then the reset is. */
+static void test_reset(void **state)
+{
+    struct fixture f = {0};
+    char text[16];
+    int client;
+    int server;
+
+    (void)state;
+    open_fixture(&f, 10);
+    client = host_connect(SOCK_STREAM, f.port);
+    assert_true(host_turn(&f.host, f.server, 500));
+    server = accept(f.server, NULL, NULL);
+    assert_false(host_turn(&f.host, -1, 5));
+    assert_int_equal(send(server, "last", 4, 0), 4);
+    endpoint_reset(server);
+    assert_true(host_turn(&f.host, client, 500));
+    assert_int_equal(recv(client, text, sizeof text, MSG_DONTWAIT), 4);
+    assert_int_equal(recv(client, text, sizeof text, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ECONNRESET);
+    assert_int_equal(tcp_relay_count(f.relay), 0);
+    close(client);
+    close_fixture(&f);
+}
+
+static void expect_reset(struct fixture *f)
+{
+    char byte;
+    int client = host_connect(SOCK_STREAM, f->port);
+
+    assert_true(host_turn(&f->host, client, 500));
+    assert_int_equal(recv(client, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(client);
+}
+
+static void test_init_refuses(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    open_fixture(&f, 10);
+    f.host.refuse = EMFILE;
+    expect_reset(&f);
+    f.host.refuse = 0; /* and it recovers */
+    close(host_connect(SOCK_STREAM, f.port));
+    assert_true(host_turn(&f.host, f.server, 500));
+    close_fixture(&f);
+}
+
+/* Init (or who took its place) sends what nobody asked for: nothing is kept, nothing is served. */
+static void test_init_lies(void **state)
+{
+    int before = open_descriptors();
+    struct fixture f = {0};
+    cleanup_fd int wrong = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    uint8_t kind;
+
+    (void)state;
+    open_fixture(&f, 10);
+    assert_false(host_turn(&f.host, -1, 5)); /* fills the stock */
+    for (int i = 0; i < 100; i++) {
+        host_send(&f.host, 0, wrong);
+        assert_int_equal(loop_round(f.host.loop, 0, &f.host.error), 0);
+    }
+    assert_int_equal(recv(f.host.init_fd, &kind, 1, MSG_DONTWAIT), -1);
+    assert_in_range(open_descriptors(), before, before + 20);
+    close(host_connect(SOCK_STREAM, f.port));
+    assert_true(host_turn(&f.host, f.server, 500));
+    close_fixture(&f);
+}
+
+static void test_wrong_socket_for_a_request(void **state)
+{
+    struct fixture f = {0};
+    cleanup_fd int wrong = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    uint8_t kind;
+    char byte;
+    int client;
+
+    (void)state;
+    open_fixture(&f, 10);
+    client = host_connect(SOCK_STREAM, f.port);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(loop_round(f.host.loop, 1, &f.host.error), 0);
+        while (recv(f.host.init_fd, &kind, 1, MSG_DONTWAIT) == 1)
+            host_send(&f.host, 0, wrong); /* a UDP socket where TCP was asked for */
+    }
+    assert_int_equal(recv(client, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, ECONNRESET);
+    close(client);
+    close_fixture(&f);
+}
+
+static void test_limit(void **state)
+{
+    struct fixture f = {0};
+    int clients[2];
+
+    (void)state;
+    open_fixture(&f, 2);
+    for (int i = 0; i < 2; i++)
+        clients[i] = host_connect(SOCK_STREAM, f.port);
+    (void)host_turn(&f.host, -1, 20);
+    assert_int_equal(tcp_relay_count(f.relay), 2);
+    expect_reset(&f);
+    endpoint_reset(clients[0]);
+    (void)host_turn(&f.host, -1, 20);
+    assert_int_equal(tcp_relay_count(f.relay), 1);
+    close(clients[1]);
+    close_fixture(&f);
+}
+
+static void test_init_gone(void **state)
+{
+    struct fixture f = {0};
+
+    (void)state;
+    open_fixture(&f, 2);
+    close(f.host.init_fd);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(loop_round(f.host.loop, 1, &f.host.error), 0);
+    assert_true(f.host.is_gone);
+    f.host.init_fd = dup(f.server);
+    close_fixture(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_bytes_and_ends),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(test_init_lies),
+        cmocka_unit_test(test_wrong_socket_for_a_request),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_init_gone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
