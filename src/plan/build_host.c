@@ -1,0 +1,244 @@
+/* What one jail adds to the shared tables: elements.
+ *
+ * Elements about a network (no timeout) are the same for each of its jails and are written by each:
+ * the last one takes them away. Elements about the jail itself expire unless its supervisor renews
+ * them. Pure. What must not happen: two elements of one set that overlap, which the kernel refuses. */
+#include "plan/build_internal.h"
+#include "plan/host_tables.h"
+#include "plan/pool.h"
+
+#include <string.h>
+
+static struct emit host_emit(const struct build *build, enum host_set set, struct position where)
+{
+    return (struct emit){build->plan, WHERE_HOST, host_set(set)->family, where};
+}
+
+static void emit_ifname_element(const struct build *build, enum host_set set, const char *ifname,
+                                struct position where)
+{
+    struct emit emit = host_emit(build, set, where);
+
+    emit_elements(&emit, host_set(set), 0);
+    for (size_t i = 0; i < host_set(set)->key.count; i++)
+        element_ifname(build->plan, ifname);
+    element_end(build->plan);
+}
+
+/* Is this the first link of the policy on its outer interface? */
+static bool link_is_first(const struct build *build, const struct link_plan *link)
+{
+    for (const struct link_plan *other = build->links; other < link; other++)
+        if (strcmp(other->outer_name, link->outer_name) == 0)
+            return false;
+    return true;
+}
+
+static void emit_network_elements(const struct build *build, const struct link_plan *link)
+{
+    bool nat = link->network ? link->network->nat : link->link->nat;
+    struct position nat_where = link->network ? link->network->nat_where : link->link->nat_where;
+
+    emit_ifname_element(build, HOST_SET_NETS, link->outer_name, link->link->where);
+    emit_ifname_element(build, HOST_SET_SAME, link->outer_name, link->link->where);
+    if (nat)
+        emit_ifname_element(build, HOST_SET_NAT, link->outer_name, nat_where);
+    if (link->network && link->network->isolate)
+        emit_ifname_element(build, HOST_SET_ISOLATED, link->outer_name, link->network->where);
+}
+
+/* Source addresses that a cable may send from. */
+static void emit_cable_elements(const struct build *build, const struct link_plan *link)
+{
+    for (size_t i = 0; i < link->addresses.list_count; i++) {
+        const struct addr *addr = &link->addresses.list[i].addr;
+        enum host_set set = addr->family == ADDR_V4 ? HOST_SET_CABLE4 : HOST_SET_CABLE6;
+        struct emit emit = host_emit(build, set, link->link->where);
+
+        emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
+        for (int end = 0; end < 2; end++) {
+            element_ifname(build->plan, link->host_name);
+            element_addr(build->plan, addr);
+        }
+        element_end(build->plan);
+    }
+}
+
+/* The ports of the host that the rules open to the jail, for one protocol each. */
+struct opening {
+    bool all;             /* every protocol */
+    bool has[256];        /* the whole protocol */
+    struct spans ports[256]; /* else: these ports */
+    struct position where;
+    bool given;
+};
+
+/* Does the address set name the host itself: host, gateway, or exactly one address of it? */
+static bool set_names_host(const struct build *build, const struct set *set, uint8_t family)
+{
+    const struct symbol_ranges *host = &build->symbols.host;
+
+    for (size_t i = 0; i < set->items_count; i++) {
+        const struct set_item *item = &set->items[i];
+
+        if (item->kind == SET_HOST || item->kind == SET_GATEWAY)
+            return true;
+        if (item->kind != SET_RANGE || item->range.first.family != family ||
+            !addr_equal(&item->range.first, &item->range.last))
+            continue;
+        for (size_t k = 0; k < host->ranges_count; k++)
+            if (addr_equal(&host->ranges[k].first, &item->range.first))
+                return true;
+    }
+    return false;
+}
+
+static void opening_add(struct build *build, struct opening *opening, const struct rule *rule)
+{
+    if (!opening->given)
+        opening->where = rule->where;
+    opening->given = true;
+    if (rule->protocols_count == 0 && !rule->ports.given)
+        opening->all = true;
+    for (size_t i = 0; i < rule->protocols_count; i++) {
+        uint8_t number = rule->protocols[i].number;
+
+        if (!rule->ports.given)
+            opening->has[number] = true;
+        for (size_t k = 0; rule->ports.given && k < rule->ports.ranges_count; k++)
+            spans_add(build->scratch, &opening->ports[number],
+                      (struct span){{0, rule->ports.ranges[k].first},
+                                    {0, rule->ports.ranges[k].last}});
+    }
+}
+
+static void emit_host_element(const struct build *build, const struct opening *opening,
+                              const struct link_plan *link, const struct addr *source,
+                              const uint8_t protocols[2], const uint16_t ports[2])
+{
+    enum host_set set = source->family == ADDR_V4 ? HOST_SET_HOST4 : HOST_SET_HOST6;
+    struct emit emit = host_emit(build, set, opening->where);
+
+    emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
+    for (int end = 0; end < 2; end++) {
+        element_ifname(build->plan, link->outer_name);
+        element_addr(build->plan, source);
+        element_byte(build->plan, protocols[end]);
+        element_port(build->plan, ports[end]);
+    }
+    element_end(build->plan);
+}
+
+static void emit_opening(const struct build *build, const struct opening *opening,
+                         const struct link_plan *link, const struct addr *source)
+{
+    static const uint8_t all_protocols[2] = {0, UINT8_MAX};
+    static const uint16_t all_ports[2] = {0, UINT16_MAX};
+
+    if (opening->all) {
+        emit_host_element(build, opening, link, source, all_protocols, all_ports);
+        return;
+    }
+    for (unsigned number = 0; number < 256; number++) {
+        const uint8_t protocols[2] = {(uint8_t)number, (uint8_t)number};
+        const struct spans *spans = &opening->ports[number];
+
+        if (opening->has[number])
+            emit_host_element(build, opening, link, source, protocols, all_ports);
+        for (size_t i = 0; !opening->has[number] && i < spans->list_count; i++) {
+            const uint16_t ports[2] = {(uint16_t)spans->list[i].first.low,
+                                       (uint16_t)spans->list[i].last.low};
+            emit_host_element(build, opening, link, source, protocols, ports);
+        }
+    }
+}
+
+static void emit_host_family(struct build *build, uint8_t family)
+{
+    struct opening *opening = arena_alloc(build->scratch, sizeof *opening);
+
+    for (size_t i = 0; i < build->policy->rules_count; i++) {
+        const struct rule *rule = &build->policy->rules[i];
+
+        if (rule->direction == DIRECTION_OUT && rule->verdict == VERDICT_ALLOW &&
+            set_names_host(build, &rule->to, family))
+            opening_add(build, opening, rule);
+    }
+    if (!opening->given)
+        return;
+    for (unsigned number = 0; number < 256; number++)
+        spans_normalise(&opening->ports[number], ADDR_V4);
+    for (size_t i = 0; i < build->links_count; i++)
+        for (size_t k = 0; k < build->links[i].addresses.list_count; k++)
+            if (build->links[i].addresses.list[k].addr.family == family)
+                emit_opening(build, opening, &build->links[i],
+                             &build->links[i].addresses.list[k].addr);
+}
+
+void build_host_elements(struct build *build)
+{
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+
+        if (link_is_first(build, link))
+            emit_network_elements(build, link);
+        if (!link->network)
+            emit_cable_elements(build, link);
+    }
+    emit_host_family(build, ADDR_V4);
+    emit_host_family(build, ADDR_V6);
+}
+
+static void emit_pin(const struct build *build, const struct link_plan *link,
+                     const struct addr *addr)
+{
+    enum host_set set = addr->family == ADDR_V4 ? HOST_SET_PIN4 : HOST_SET_PIN6;
+    struct emit emit = host_emit(build, set, link->link->where);
+
+    emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
+    element_ifname(build->plan, link->host_name);
+    element_bytes(build->plan, link->jail_mac.bytes, sizeof link->jail_mac.bytes);
+    element_addr(build->plan, addr);
+    element_end(build->plan);
+}
+
+void build_pins(struct build *build)
+{
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+        struct addr local = mac_link_local(&link->jail_mac);
+
+        if (!link->network)
+            continue;
+        for (size_t k = 0; k < link->addresses.list_count; k++)
+            emit_pin(build, link, &link->addresses.list[k].addr);
+        if (prefixes_have(&link->addresses, ADDR_V6))
+            emit_pin(build, link, &local);
+    }
+}
+
+static bool others_use_tables(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->others_count; i++)
+        if (facts->others[i]->uses_host_tables)
+            return true;
+    return false;
+}
+
+/* Tables that nobody uses are left-overs, perhaps of another version: they are made anew. */
+static void build_host_table(struct build *build, enum nft_family family, bool exists)
+{
+    struct position where = build->links[0].link->where;
+
+    if (exists && others_use_tables(build->facts))
+        return;
+    if (exists)
+        plan_push(build->plan, OP_NFT_TABLE_DELETE, WHERE_HOST, where)->table.family = family;
+    host_table_emit(build->plan, where, family);
+}
+
+void build_host_tables(struct build *build)
+{
+    build_host_table(build, NFT_INET, build->facts->has_inet_table);
+    build_host_table(build, NFT_BRIDGE, build->facts->has_bridge_table);
+}

@@ -1,0 +1,92 @@
+/* Shared by the files that make a plan. First everything is decided (addresses, names: struct
+ * link_plan), with all errors; then the ops are written in their order. */
+#pragma once
+
+#include "plan/build.h"
+#include "plan/rules.h"
+
+struct prefixes {
+    struct prefix *list;
+    size_t list_count, list_capacity;
+};
+
+struct addrs {
+    struct addr *list;
+    size_t list_count, list_capacity;
+};
+
+/* What a link of the policy becomes. */
+struct link_plan {
+    const struct link *link;
+    const struct network *network; /* NULL: veth host */
+    char host_name[IFNAME_SIZE];   /* the host's end */
+    char outer_name[IFNAME_SIZE];  /* where the host has its address: the bridge or host_name */
+    struct mac host_mac;
+    struct mac jail_mac;
+    struct prefixes addresses;       /* of the jail */
+    struct prefixes outer_addresses; /* of the network or of the peer */
+    struct addrs gateways;
+};
+
+/* What is published, one port each. */
+struct publish_plan {
+    const struct publish *publish;
+    uint16_t port;
+    uint16_t jail_port;
+};
+
+struct build {
+    const struct policy *policy;
+    const struct facts *facts;
+    struct diags *diags;
+    struct plan *plan;
+    struct arena *scratch;
+    char name[JAIL_NAME_MAX + 1];
+    uint64_t seed;
+
+    struct link_plan *links;
+    size_t links_count, links_capacity;
+    struct publish_plan *publishes;
+    size_t publishes_count, publishes_capacity;
+    struct symbols symbols;
+
+    size_t errors;
+    size_t errors_ending; /* of these: obstacles held by jails that are ending */
+};
+
+/* Adds an error; with `holder`, one about something that this other jail holds. */
+struct diag *build_error(struct build *build, const struct record *holder, struct position where,
+                         const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Decide. Errors are counted in the build. */
+void build_resolve_links(struct build *build);
+void build_resolve_publishes(struct build *build);
+void build_resolve_symbols(struct build *build);
+void build_check_networks(struct build *build);
+bool build_network_exists(const struct build *build, const struct network *network);
+void build_choose_addresses(struct build *build, struct link_plan *link);
+void build_choose_gateways(struct build *build, struct link_plan *link);
+
+/* Write ops. */
+int build_jail_table(struct build *build);
+void build_host_tables(struct build *build);
+void build_host_elements(struct build *build);
+void build_pins(struct build *build);
+void build_publish_listen(struct build *build);
+void build_publish_elements(struct build *build);
+void build_forwarding(struct build *build);
+void build_guards(struct build *build);
+void build_networks(struct build *build);
+void build_links(struct build *build);
+
+/* Does anything of this family leave through the host's forwarding: nat, or a published port? */
+bool build_forwards(const struct build *build, uint8_t family);
+bool link_forwards(const struct build *build, const struct link_plan *link, uint8_t family);
+bool publish_is_outside(const struct publish *publish);
+
+/* The jail's first address of a family, or NULL. */
+const struct prefix *build_first_address(const struct build *build, uint8_t family);
+bool prefixes_have(const struct prefixes *prefixes, uint8_t family);
+
+bool addr_is_loopback(const struct addr *addr);
+bool addr_is_link_local(const struct addr *addr);

@@ -1,0 +1,95 @@
+/* The plan as a container: ops, the terms of its rules, the packed bytes of its set elements.
+ *
+ * Pure memory, no privilege. What must not happen: an op that points into another one, or an offset
+ * that outlives the array it was made for; everything is an index into the plan's own arrays. */
+#include "plan/plan.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+
+static const uint8_t field_sizes[] = {
+    [FIELD_IIFNAME] = IFNAME_SIZE,
+    [FIELD_OIFNAME] = IFNAME_SIZE,
+    [FIELD_IIFGROUP] = 4,
+    [FIELD_OIFGROUP] = 4,
+    [FIELD_NFPROTO] = 1,
+    [FIELD_PROTOCOL] = 2,
+    [FIELD_L4PROTO] = 1,
+    [FIELD_PKTTYPE] = 1,
+    [FIELD_ETHER_SADDR] = 6,
+    [FIELD_IP_SADDR] = 4,
+    [FIELD_IP_DADDR] = 4,
+    [FIELD_IP6_SADDR] = 16,
+    [FIELD_IP6_DADDR] = 16,
+    [FIELD_ARP_SADDR_ETHER] = 6,
+    [FIELD_ARP_SADDR_IP] = 4,
+    [FIELD_TH_DPORT] = 2,
+    [FIELD_ICMP_TYPE] = 1,
+    [FIELD_ICMPV6_TYPE] = 1,
+    [FIELD_CT_STATE] = 4,
+    [FIELD_CT_STATUS] = 4,
+    [FIELD_FIB_DADDR_TYPE] = 4,
+    [FIELD_ETHER_TYPE] = 2,
+};
+static_assert(ARRAY_LENGTH(field_sizes) == FIELD_COUNT, "every field has a size");
+
+void plan_free(struct plan *plan)
+{
+    if (plan)
+        arena_free(plan->arena);
+}
+
+struct op *plan_push(struct plan *plan, enum op_kind kind, enum where where,
+                     struct position position)
+{
+    struct op *op = ARENA_PUSH(plan->arena, plan, ops);
+
+    op->kind = kind;
+    op->where = where;
+    op->position = position;
+    if (where == WHERE_HOST && !plan->needs_host) {
+        plan->needs_host = true;
+        plan->host_where = position;
+    }
+    if (kind == OP_LISTEN)
+        plan->needs_service = true;
+    return op;
+}
+
+size_t nft_field_size(enum nft_field field)
+{
+    return field_sizes[field];
+}
+
+size_t nft_key_size(const struct nft_key *key)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < key->count; i++)
+        size += field_sizes[key->fields[i]];
+    return size;
+}
+
+size_t nft_data_size(enum nft_set_data data)
+{
+    switch (data) {
+    case SET_DATA_NONE:
+        return 0;
+    case SET_DATA_VERDICT:
+        return sizeof(struct nft_verdict_data);
+    case SET_DATA_ADDR4_PORT:
+        return 4 + 2;
+    case SET_DATA_ADDR6_PORT:
+        return 16 + 2;
+    }
+    return 0;
+}
+
+size_t nft_element_size(const struct op *elements_op)
+{
+    size_t key = nft_key_size(&elements_op->elements.key);
+
+    return (elements_op->elements.is_interval ? 2 * key : key) +
+           nft_data_size(elements_op->elements.data);
+}

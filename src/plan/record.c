@@ -1,0 +1,291 @@
+/* The record of a jail: made from its plan, printed as text; record_parse.c reads it back.
+ *
+ * Pure. Written before the first change to the host, so it lists what may exist, and undoing what
+ * does not exist is no error. What must not happen: an object on the host that no record names. */
+#include "plan/record.h"
+
+#include "base/buf.h"
+#include "plan/host_tables.h"
+#include "plan/record_text.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct record *record_new(void)
+{
+    struct arena *arena = arena_new();
+    struct record *record;
+
+    if (!arena)
+        abort();
+    record = arena_alloc(arena, sizeof *record);
+    record->arena = arena;
+    record->policy = "";
+    record->command = "";
+    return record;
+}
+
+void record_free(struct record *record)
+{
+    if (record)
+        arena_free(record->arena);
+}
+
+static void add_publish(struct record *record, const struct op *op)
+{
+    static const struct addr loopback[] = {{ADDR_V4, {127, 0, 0, 1}}, {ADDR_V6, {[15] = 1}}};
+    static const struct addr any[] = {{.family = ADDR_V4}, {.family = ADDR_V6}};
+    struct record_publish *publish = ARENA_PUSH(record->arena, record, publishes);
+
+    publish->protocol = op->listen.protocol;
+    publish->addr = op->listen.addr;
+    publish->port = op->listen.port;
+    publish->jail_port = op->listen.jail_port;
+    publish->kind = PUBLISH_ADDRESS;
+    for (size_t i = 0; i < 2; i++) {
+        if (addr_equal(&op->listen.addr, &loopback[i]))
+            publish->kind = PUBLISH_LOOPBACK;
+        if (addr_equal(&op->listen.addr, &any[i]))
+            publish->kind = PUBLISH_ANY;
+    }
+}
+
+static void add_link(struct record *record, const struct op *op)
+{
+    struct record_link *link = ARENA_PUSH(record->arena, record, links);
+
+    memcpy(link->name, op->veth.host_name, sizeof link->name);
+    link->group = op->veth.group;
+}
+
+/* Elements that begin with a network's bridge, or an uplink, are its jails' in common. */
+static void mark_shared(const struct record *record, const struct op *op,
+                        struct record_element *element)
+{
+    char ifname[IFNAME_SIZE];
+
+    memcpy(ifname, element->bytes, sizeof ifname);
+    if (op->elements.timeout_ms != 0)
+        return;
+    element->is_shared = strcmp(op->elements.set, host_set(HOST_SET_GUARD)->name) == 0;
+    for (size_t i = 0; i < record->networks_count; i++)
+        if (strcmp(record->networks[i].name, ifname) == 0) {
+            element->is_shared = true;
+            memcpy(element->network, ifname, sizeof element->network);
+        }
+}
+
+static void add_elements(struct record *record, const struct plan *plan, const struct op *op)
+{
+    size_t key = nft_key_size(&op->elements.key) * (op->elements.is_interval ? 2 : 1);
+    const uint8_t *bytes = plan->bytes + op->elements.first_byte;
+
+    for (uint32_t i = 0; i < op->elements.count; i++, bytes += nft_element_size(op)) {
+        struct record_element *element = ARENA_PUSH(record->arena, record, elements);
+
+        element->family = op->elements.family;
+        memcpy(element->set, op->elements.set, sizeof element->set);
+        element->key = op->elements.key;
+        element->is_interval = op->elements.is_interval;
+        element->length = (uint8_t)key;
+        memcpy(element->bytes, bytes, key);
+        mark_shared(record, op, element);
+    }
+}
+
+static void add_networks(struct record *record, const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->networks_count; i++) {
+        struct record_network *network = ARENA_PUSH(record->arena, record, networks);
+
+        memcpy(network->name, plan->networks[i].name, sizeof network->name);
+        memcpy(network->where, plan->networks[i].where, sizeof network->where);
+        network->external = plan->networks[i].external;
+        /* A text that is cut compares as it was cut, on both sides. */
+        (void)snprintf(network->text, sizeof network->text, "%s", plan->networks[i].text);
+    }
+    for (size_t i = 0; i < plan->addresses_count; i++) {
+        struct record_address *address = ARENA_PUSH(record->arena, record, addresses);
+
+        memcpy(address->network, plan->addresses[i].network, sizeof address->network);
+        memcpy(address->ifname, plan->addresses[i].ifname, sizeof address->ifname);
+        address->prefix = plan->addresses[i].prefix;
+    }
+}
+
+static void mark_forwarding(struct record *record, const struct op *op)
+{
+    char interface[IFNAME_SIZE];
+
+    if (!sysctl_path_interface(op->sysctl.path, interface) ||
+        !strstr(op->sysctl.path, "forwarding"))
+        return;
+    for (size_t i = 0; i < record->networks_count; i++)
+        if (strcmp(record->networks[i].name, interface) == 0)
+            record->networks[i].uses_forwarding = true;
+}
+
+void record_from_plan(struct record *record, const struct plan *plan)
+{
+    add_networks(record, plan);
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+
+        if (op->kind == OP_LISTEN)
+            add_publish(record, op);
+        if (op->where != WHERE_HOST)
+            continue;
+        if (op->kind == OP_VETH_ADD) {
+            record->uses_host_tables = true;
+            add_link(record, op);
+        } else if (op->kind == OP_NFT_ELEMENTS_ADD) {
+            add_elements(record, plan, op);
+        } else if (op->kind == OP_SYSCTL_SET) {
+            mark_forwarding(record, op);
+        }
+    }
+}
+
+static bool record_has_sysctl(const struct record *record, const char *path)
+{
+    for (size_t i = 0; i < record->sysctls_count; i++)
+        if (strcmp(record->sysctls[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+void record_inherit_sysctls(struct record *record, const struct plan *plan,
+                            struct record *const *others, size_t others_count)
+{
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+
+        if (op->kind != OP_SYSCTL_SET || op->where != WHERE_HOST)
+            continue;
+        for (size_t k = 0; k < others_count; k++)
+            for (size_t n = 0; n < others[k]->sysctls_count; n++)
+                if (strcmp(others[k]->sysctls[n].path, op->sysctl.path) == 0 &&
+                    strcmp(others[k]->sysctls[n].ours, op->sysctl.value) == 0 &&
+                    !record_has_sysctl(record, op->sysctl.path))
+                    *ARENA_PUSH(record->arena, record, sysctls) = others[k]->sysctls[n];
+    }
+}
+
+/* A word without spaces: what is not a plain character is written as %XX. */
+static void print_word(const char *text, struct buf *out)
+{
+    if (!*text || strcmp(text, "-") == 0) {
+        buf_puts(out, *text ? "%2d" : "-");
+        return;
+    }
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (byte <= ' ' || byte > '~' || byte == '%')
+            buf_printf(out, "%%%02x", byte);
+        else
+            buf_append(out, text, 1);
+    }
+}
+
+static void print_words(struct buf *out, const char *keyword, const char *const *words,
+                        size_t count)
+{
+    buf_puts(out, keyword);
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, " ");
+        print_word(words[i], out);
+    }
+    buf_puts(out, "\n");
+}
+
+static void print_header(const struct record *record, struct buf *out)
+{
+    buf_puts(out, RECORD_HEADER "\n");
+    print_words(out, "name", (const char *const[]){record->name}, 1);
+    buf_printf(out, "pid %d\npid-start %llu\nuid %u\nstarted %llu\n", record->pid,
+               (unsigned long long)record->pid_start, record->uid,
+               (unsigned long long)record->started_s);
+    buf_printf(out, "netns-cookie %llu\nnetns-inode %llu\nstate %s\n",
+               (unsigned long long)record->netns_cookie, (unsigned long long)record->netns_inode,
+               record->state == RECORD_ENDING ? "ending" : "running");
+    print_words(out, "policy", (const char *const[]){record->policy}, 1);
+    print_words(out, "command", (const char *const[]){record->command}, 1);
+}
+
+static void print_networks(const struct record *record, struct buf *out)
+{
+    char prefix[PREFIX_TEXT_SIZE];
+
+    for (size_t i = 0; i < record->networks_count; i++) {
+        const struct record_network *network = &record->networks[i];
+
+        print_words(out, "network",
+                    (const char *const[]){network->name, network->external ? "external" : "own",
+                                          network->uses_forwarding ? "forwarding" : "local",
+                                          network->where, network->text},
+                    5);
+    }
+    for (size_t i = 0; i < record->addresses_count; i++) {
+        const struct record_address *address = &record->addresses[i];
+
+        print_words(out, "address",
+                    (const char *const[]){address->network, address->ifname,
+                                          prefix_print(&address->prefix, prefix)},
+                    3);
+    }
+}
+
+static void print_publishes(const struct record *record, struct buf *out)
+{
+    static const char *const kinds[] = {[PUBLISH_LOOPBACK] = "loopback",
+                                        [PUBLISH_ANY] = "any",
+                                        [PUBLISH_ADDRESS] = "address"};
+    char addr[ADDR_TEXT_SIZE];
+
+    for (size_t i = 0; i < record->publishes_count; i++) {
+        const struct record_publish *publish = &record->publishes[i];
+
+        buf_printf(out, "publish %s %s %s %u %u\n", publish->protocol == IPPROTO_TCP ? "tcp" : "udp",
+                   kinds[publish->kind], addr_print(&publish->addr, addr), publish->port,
+                   publish->jail_port);
+    }
+}
+
+static void print_elements(const struct record *record, struct buf *out)
+{
+    for (size_t i = 0; i < record->elements_count; i++) {
+        const struct record_element *element = &record->elements[i];
+
+        buf_printf(out, "element %s %s %s ", element->family == NFT_INET ? "inet" : "bridge",
+                   element->set, element->is_shared ? "shared" : "own");
+        print_word(element->network, out);
+        buf_puts(out, " ");
+        for (size_t k = 0; k < element->length; k++)
+            buf_printf(out, "%02x", element->bytes[k]);
+        buf_puts(out, "\n");
+    }
+}
+
+void record_print(const struct record *record, struct buf *out)
+{
+    print_header(record, out);
+    print_networks(record, out);
+    print_publishes(record, out);
+    for (size_t i = 0; i < record->sysctls_count; i++)
+        print_words(out, "sysctl",
+                    (const char *const[]){record->sysctls[i].path, record->sysctls[i].was,
+                                          record->sysctls[i].ours},
+                    3);
+    for (size_t i = 0; i < record->links_count; i++)
+        print_words(out, "link",
+                    (const char *const[]){record->links[i].name,
+                                          record->links[i].group == GROUP_CABLE ? "cable" : "port"},
+                    2);
+    print_elements(record, out);
+    if (record->uses_host_tables)
+        buf_puts(out, "host-tables\n");
+    buf_puts(out, "end\n");
+}

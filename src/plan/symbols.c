@@ -1,0 +1,41 @@
+/* What the symbolic sets of a policy stand for: gateway, host, broadcast. Pure. What must not
+ * happen: `host` covering the loopback addresses, which inside the jail are the jail's own. */
+#include "plan/build_internal.h"
+
+static void symbol_add(struct build *build, struct symbol_ranges *symbol, const struct addr *addr)
+{
+    *ARENA_PUSH(build->scratch, symbol, ranges) = addr_range_of(addr);
+}
+
+/* The last address of a prefix, where that means all of its hosts (RFC 3021: not in a /31). */
+static void add_broadcast(struct build *build, const struct prefix *prefix)
+{
+    struct addr_range range = prefix_range(prefix);
+
+    if (prefix->addr.family == ADDR_V4 && prefix->length < 31)
+        symbol_add(build, &build->symbols.broadcast, &range.last);
+}
+
+void build_resolve_symbols(struct build *build)
+{
+    struct symbols *symbols = &build->symbols;
+
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+
+        for (size_t k = 0; k < link->gateways.list_count; k++) {
+            symbol_add(build, &symbols->gateway, &link->gateways.list[k]);
+            symbol_add(build, &symbols->host, &link->gateways.list[k]);
+        }
+        for (size_t k = 0; k < link->outer_addresses.list_count; k++)
+            symbol_add(build, &symbols->host, &link->outer_addresses.list[k].addr);
+        for (size_t k = 0; k < link->addresses.list_count; k++)
+            add_broadcast(build, &link->addresses.list[k]);
+    }
+    for (size_t i = 0; i < build->facts->addresses_count; i++) {
+        const struct addr *addr = &build->facts->addresses[i].prefix.addr;
+
+        if (!addr_is_loopback(addr) && !addr_is_link_local(addr))
+            symbol_add(build, &symbols->host, addr);
+    }
+}

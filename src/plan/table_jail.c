@@ -1,0 +1,321 @@
+/* The jail's own table: what may enter, leave and pass.
+ *
+ * Each chain: what is established; nothing invalid; loopback between the jail's own addresses;
+ * neighbour discovery; the policy's rules; what `publish` implies; the default. The chains drop by
+ * policy, so that a table that is only half there is closed. Loaded as one batch before any link is
+ * up. Pure. What must not happen: a jail without this table, however empty its policy is. */
+#include "plan/build_internal.h"
+#include "plan/pool.h"
+
+/* First: the kernel's own header of these names yields to it. */
+#include <netinet/in.h>
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/icmp6.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHAIN_LOOPBACK "loopback"
+
+static const char *chain_names[DIRECTION_COUNT] = {
+    [DIRECTION_IN] = "input", [DIRECTION_OUT] = "output", [DIRECTION_FORWARD] = "forward"};
+
+static const uint8_t both_families[] = {ADDR_V4, ADDR_V6};
+
+static void emit_refuse(const struct emit *emit)
+{
+    emit_rule(emit, CHAIN_REFUSE);
+    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_TCP);
+    term_simple(emit->plan, TERM_REJECT_RESET);
+    emit_rule(emit, CHAIN_REFUSE);
+    term_simple(emit->plan, TERM_REJECT_PROHIBITED);
+}
+
+/* 127/8, ::1, and every address that the jail itself has, the link-local ones included. */
+static struct spans self_spans(const struct build *build, uint8_t family)
+{
+    static const struct prefix own[] = {{{ADDR_V4, {127}}, 8}, {{ADDR_V6, {[15] = 1}}, 128}};
+    struct spans spans = {0};
+
+    for (size_t i = 0; i < 2; i++)
+        if (own[i].addr.family == family) {
+            struct addr_range range = prefix_range(&own[i]);
+            spans_add(build->scratch, &spans, span_of(&range));
+        }
+    for (size_t i = 0; i < build->plan->addresses_count; i++)
+        if (build->plan->addresses[i].prefix.addr.family == family) {
+            struct addr_range range = addr_range_of(&build->plan->addresses[i].prefix.addr);
+            spans_add(build->scratch, &spans, span_of(&range));
+        }
+    for (size_t i = 0; i < build->links_count && family == ADDR_V6; i++) {
+        struct addr addr = mac_link_local(&build->links[i].jail_mac);
+        struct addr_range range = addr_range_of(&addr);
+        spans_add(build->scratch, &spans, span_of(&range));
+    }
+    spans_normalise(&spans, family);
+    return spans;
+}
+
+static void emit_span_set(const struct emit *emit, const char *name, const struct spans *spans,
+                          uint8_t family)
+{
+    struct set_definition set = {
+        .family = NFT_INET, .key = {1, {(uint8_t)field_daddr(family)}}, .is_interval = true};
+
+    memcpy(set.name, name, strlen(name) + 1);
+    emit_set(emit, &set);
+    if (spans->list_count > 0)
+        emit_elements(emit, &set, 0);
+    for (size_t i = 0; i < spans->list_count; i++) {
+        struct addr first = span_addr(spans->list[i].first, family);
+        struct addr last = span_addr(spans->list[i].last, family);
+
+        element_addr(emit->plan, &first);
+        element_addr(emit->plan, &last);
+        element_end(emit->plan);
+    }
+}
+
+/* Anything on lo that is not between own addresses is dropped: a route to lo must not become a way
+ * around the rules. */
+static void emit_loopback(const struct build *build, const struct emit *emit)
+{
+    static const char *names[] = {"self4", "self6"};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct spans spans = self_spans(build, both_families[i]);
+        struct nft_key source = {1, {(uint8_t)field_saddr(both_families[i])}};
+        struct nft_key destination = {1, {(uint8_t)field_daddr(both_families[i])}};
+
+        emit_span_set(emit, names[i], &spans, both_families[i]);
+        emit_rule(emit, CHAIN_LOOPBACK);
+        term_match_family(emit->plan, both_families[i]);
+        term_lookup(emit->plan, &source, names[i], false);
+        term_lookup(emit->plan, &destination, names[i], false);
+        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    }
+    emit_rule(emit, CHAIN_LOOPBACK);
+    term_simple(emit->plan, TERM_COUNTER);
+    term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+}
+
+static void emit_state(const struct emit *emit, const char *chain)
+{
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT,
+                    NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+    term_simple(emit->plan, TERM_COUNTER);
+    term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT, NF_CT_STATE_INVALID_BIT);
+    term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+}
+
+/* Neighbour discovery without router advertisements (RFC 4861), on links that have IPv6. */
+static void emit_neighbours(const struct build *build, const struct emit *emit,
+                            enum direction direction)
+{
+    static const uint8_t first = ND_NEIGHBOR_SOLICIT;
+    static const uint8_t last = ND_NEIGHBOR_ADVERT;
+
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+
+        if (!prefixes_have(&link->addresses, ADDR_V6))
+            continue;
+        emit_rule(emit, chain_names[direction]);
+        term_match_ifname(emit->plan,
+                          direction == DIRECTION_IN ? FIELD_IIFNAME : FIELD_OIFNAME,
+                          link->link->ifname);
+        term_match_family(emit->plan, ADDR_V6);
+        term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
+        term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_RANGE, &first, &last);
+        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    }
+}
+
+/* Who may come through a published port: everybody who is not a neighbour on the link, and the host
+ * (which masquerades what a neighbour sends to its address). */
+static struct spans through_spans(const struct build *build, uint8_t family)
+{
+    static const struct prefix link_local = {{ADDR_V6, {0xfe, 0x80}}, 10};
+    struct addr_range local = prefix_range(&link_local);
+    struct spans connected = {0};
+    struct spans through;
+
+    for (size_t i = 0; i < build->links_count; i++)
+        for (size_t k = 0; k < build->links[i].addresses.list_count; k++) {
+            struct addr_range range = prefix_range(&build->links[i].addresses.list[k]);
+
+            if (range.first.family == family)
+                spans_add(build->scratch, &connected, span_of(&range));
+        }
+    if (family == ADDR_V6)
+        spans_add(build->scratch, &connected, span_of(&local));
+    spans_normalise(&connected, family);
+    through = spans_complement(build->scratch, &connected, family);
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+
+        for (size_t k = 0; k < link->outer_addresses.list_count; k++)
+            if (link->outer_addresses.list[k].addr.family == family) {
+                struct addr_range range = addr_range_of(&link->outer_addresses.list[k].addr);
+                spans_add(build->scratch, &through, span_of(&range));
+            }
+        for (size_t k = 0; k < link->gateways.list_count; k++)
+            if (link->gateways.list[k].family == family) {
+                struct addr_range range = addr_range_of(&link->gateways.list[k]);
+                spans_add(build->scratch, &through, span_of(&range));
+            }
+    }
+    spans_normalise(&through, family);
+    return through;
+}
+
+static int publish_compare(const void *a, const void *b)
+{
+    const struct publish_plan *left = a;
+    const struct publish_plan *right = b;
+
+    if (left->publish->protocol != right->publish->protocol)
+        return left->publish->protocol - right->publish->protocol;
+    return left->jail_port - right->jail_port;
+}
+
+/* The published ports inside, each once. */
+static void emit_published_set(const struct build *build, const struct emit *emit,
+                               struct set_definition *set)
+{
+    size_t count = build->publishes_count;
+    struct publish_plan *sorted = arena_alloc(build->scratch, count * sizeof *sorted);
+
+    *set = (struct set_definition){.family = NFT_INET,
+                                   .name = "published",
+                                   .key = {2, {FIELD_L4PROTO, FIELD_TH_DPORT}},
+                                   .has_counter = true};
+    memcpy(sorted, build->publishes, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, publish_compare);
+    emit_set(emit, set);
+    emit_elements(emit, set, 0);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && publish_compare(&sorted[i - 1], &sorted[i]) == 0)
+            continue;
+        element_byte(emit->plan, sorted[i].publish->protocol);
+        element_port(emit->plan, sorted[i].jail_port);
+        element_end(emit->plan);
+    }
+}
+
+static void emit_published(const struct build *build, const struct emit *emit)
+{
+    static const char *names[] = {"through4", "through6"};
+    struct set_definition set;
+
+    if (build->publishes_count == 0 || build->links_count == 0)
+        return;
+    emit_published_set(build, emit, &set);
+    for (size_t i = 0; i < 2; i++) {
+        uint8_t family = both_families[i];
+        struct nft_key key = {1, {(uint8_t)field_saddr(family)}};
+        struct spans through;
+
+        if (!build_first_address(build, family))
+            continue;
+        through = through_spans(build, family);
+        emit_span_set(emit, names[i], &through, family);
+        emit_rule(emit, chain_names[DIRECTION_IN]);
+        term_match_family(emit->plan, family);
+        term_lookup(emit->plan, &key, names[i], false);
+        term_lookup(emit->plan, &set.key, set.name, false);
+        term_simple(emit->plan, TERM_COUNTER);
+        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    }
+}
+
+/* The kernel announces its multicast groups by itself (RFC 3810); that is nothing to report. */
+static void emit_quiet_reports(const struct emit *emit)
+{
+    static const uint8_t report = 143;
+
+    emit_rule(emit, chain_names[DIRECTION_OUT]);
+    term_match_family(emit->plan, ADDR_V6);
+    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
+    term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_EQUAL, &report, NULL);
+    term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+}
+
+static void emit_default(struct rules_context *context, enum direction direction)
+{
+    const struct policy *policy = context->policy;
+    enum verdict verdict = policy->defaults[direction];
+    char prefix[64];
+
+    context->emit.position = policy->defaults_where[direction];
+    if (verdict != VERDICT_ALLOW && policy->log_denied && direction == DIRECTION_OUT)
+        emit_quiet_reports(&context->emit);
+    emit_rule(&context->emit, chain_names[direction]);
+    if (verdict != VERDICT_ALLOW && policy->log_denied) {
+        rules_log_prefix(context, verdict, direction, NULL, NULL, prefix);
+        term_log(context->emit.plan, prefix);
+    }
+    term_simple(context->emit.plan, TERM_COUNTER);
+    rules_term_verdict(context->emit.plan, verdict);
+}
+
+static void emit_chains(const struct emit *emit)
+{
+    static const unsigned hooks[DIRECTION_COUNT] = {[DIRECTION_IN] = NF_INET_LOCAL_IN,
+                                                    [DIRECTION_OUT] = NF_INET_LOCAL_OUT,
+                                                    [DIRECTION_FORWARD] = NF_INET_FORWARD};
+
+    emit_table(emit);
+    for (size_t i = 0; i < DIRECTION_COUNT; i++)
+        emit_base_chain(emit, chain_names[i], "filter", hooks[i], 0, true);
+    emit_chain(emit, CHAIN_LOOPBACK);
+    emit_chain(emit, CHAIN_REFUSE);
+}
+
+static void emit_prologue(const struct build *build, const struct emit *emit,
+                          enum direction direction)
+{
+    const char *chain = chain_names[direction];
+
+    emit_state(emit, chain);
+    if (direction == DIRECTION_FORWARD)
+        return;
+    emit_rule(emit, chain);
+    term_match_ifname(emit->plan, direction == DIRECTION_IN ? FIELD_IIFNAME : FIELD_OIFNAME, "lo");
+    term_verdict(emit->plan, NFT_GOTO_CHAIN, CHAIN_LOOPBACK);
+    emit_neighbours(build, emit, direction);
+}
+
+int build_jail_table(struct build *build)
+{
+    struct rules_context context = {
+        .emit = {build->plan, WHERE_JAIL, NFT_INET, {0}},
+        .scratch = build->scratch,
+        .policy = build->policy,
+        .symbols = &build->symbols,
+        .diags = build->diags,
+    };
+    struct emit own = context.emit;
+
+    rules_begin(&context);
+    emit_chains(&own);
+    emit_refuse(&own);
+    emit_loopback(build, &own);
+    for (int i = 0; i < DIRECTION_COUNT; i++) {
+        enum direction direction = (enum direction)i;
+        int code;
+
+        emit_prologue(build, &own, direction);
+        code = rules_compile(&context, direction, chain_names[i]);
+        if (code < 0)
+            return code;
+        if (direction == DIRECTION_IN)
+            emit_published(build, &own);
+        emit_default(&context, direction);
+    }
+    return 0;
+}
