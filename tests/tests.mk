@@ -35,6 +35,7 @@ $(B)/fuzz/obj/%.o: %.c
 
 FUZZ_OBJECTS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(BASE) $(POLICY) $(PLAN))
 .PRECIOUS: $(B)/fuzz/obj/%.o
+$(B)/fuzz/fuzz_service: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,nflog denial_print config)
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -o $@ $^ $(PKG_LIBS)
