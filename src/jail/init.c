@@ -5,8 +5,9 @@
  *   2 sockets       opened inside, sent out: the supervisor configures the network while we go on
  *   3 mounts        when the supervisor has mapped our ids
  *   4 late sysctls  those of links, when these exist; no user namespaces in here from now on
- *   5 identity, then capabilities, no_new_privs, not dumpable, Landlock; death with the supervisor
- *   6 the command   on release; then reap, report, obey, serve sockets, until the channel ends
+ *   5 bounding set, identity, capabilities, no_new_privs, not dumpable, Landlock; death with the
+ * supervisor 6 the command   on release; then reap, report, obey, serve sockets, until the channel
+ * ends
  *
  * Should: hold nothing but its channels after 6. Mustn't: parse anything (messages are fixed-size),
  * wait for the service, outlive the supervisor, run the command before the release. With a pid
@@ -145,8 +146,10 @@ static int init_follow(const struct init *init, struct error *error)
 static int init_shrink(struct init *init, struct error *error)
 {
     const struct jail_setup *setup = init->setup;
-    int status = privs_take_identity(&setup->identity, error);
+    int status = privs_lock(setup->policy->capabilities_kept, error);
 
+    if (status == 0)
+        status = privs_take_identity(&setup->identity, error);
     if (status == 0)
         status = privs_drop(setup->policy->capabilities_kept, error);
     if (status == 0 && init->files.cwd[0] != '\0' && chdir(init->files.cwd) < 0)

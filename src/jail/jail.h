@@ -109,7 +109,14 @@ struct supervision {
  * status in the form of wait(2). */
 int supervise(const struct supervision *supervision, int *ret_status, struct error *error);
 
-/* Kills everything in the jail and waits for it; safe to call at any time, twice. */
+/* Waits for the end of init. Of interest after supervise(), when init is all that is left and is
+ * just ending: the caller of netjail need not wait for the kernel's clean-up of its mounts (0.5
+ * ms), but
+ * --wait-clean does. */
+void jail_wait(const struct jail *jail);
+
+/* Kills everything in the jail and waits for it (when supervise() has seen the end of everything
+ * but init, init's own end is not waited for: jail_wait()); safe to call at any time, twice. */
 void jail_destroy(struct jail *jail);
 
 /* Ends this process as the command ended: exit status, or the same signal without a second core

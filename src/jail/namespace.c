@@ -325,10 +325,17 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-void jail_destroy(struct jail *jail)
+void jail_wait(const struct jail *jail)
 {
     siginfo_t info;
 
+    while (jail->init_pidfd >= 0 && waitid(P_PIDFD, (id_t)jail->init_pidfd, &info, WEXITED) < 0 &&
+           errno == EINTR)
+        ;
+}
+
+void jail_destroy(struct jail *jail)
+{
     /* The end of the channel ends init too: the signal may be refused when init has another uid and
      * we have no capability left, and without a pid namespace init must end the others first. */
     if (jail->init_pidfd >= 0 && !jail->processes_shared)
@@ -339,10 +346,8 @@ void jail_destroy(struct jail *jail)
     close_fd(&jail->nft_fd);
     close_fd(&jail->nflog_fd);
     close_fd(&jail->netns_fd);
-    if (jail->init_pidfd >= 0) {
-        while (waitid(P_PIDFD, (id_t)jail->init_pidfd, &info, WEXITED) < 0 && errno == EINTR)
-            ;
-    }
+    if (jail->state != JAIL_EMPTY)
+        jail_wait(jail); /* else only the kernel's clean-up of the mounts is left to it */
     close_fd(&jail->init_pidfd);
     jail->init_pid = -1;
 }

@@ -10,7 +10,6 @@
 
 #include "jail/jail.h"
 
-#include <cap-ng.h>
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -18,45 +17,67 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LOCKED_SECUREBITS                                                                          \
-    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                               \
-     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |       \
-     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+#define BIT(cap) ((uint64_t)1 << (cap))
+#define CAP_BITS 64
 
-/* libcap-ng remembers the thread it looked at; after a fork that is somebody else. */
-static bool caps_read(void)
+/* No set-user-ID root, no capabilities by becoming uid 0, none lost by leaving it. */
+#define EARLY_SECUREBITS                                                                           \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                               \
+     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED)
+#define LOCKED_SECUREBITS                                                                          \
+    (EARLY_SECUREBITS | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+/* The three sets of a thread as bits (capget(2)). */
+struct caps {
+    uint64_t effective;
+    uint64_t permitted;
+    uint64_t inheritable;
+};
+
+static bool caps_read(struct caps *ret_caps)
 {
-    capng_clear(CAPNG_SELECT_ALL);
-    capng_setpid((int)gettid());
-    return capng_get_caps_process() == 0;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+    if (syscall(SYS_capget, &header, data) < 0)
+        return false;
+    ret_caps->effective = data[0].effective | (uint64_t)data[1].effective << 32;
+    ret_caps->permitted = data[0].permitted | (uint64_t)data[1].permitted << 32;
+    ret_caps->inheritable = data[0].inheritable | (uint64_t)data[1].inheritable << 32;
+    return true;
 }
 
-static bool caps_effective(const unsigned *wanted, size_t count)
+static bool caps_write(const struct caps *caps)
 {
-    if (!caps_read())
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (!capng_have_capability(CAPNG_EFFECTIVE, wanted[i]))
-            return false;
-    }
-    return true;
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {
+        {(uint32_t)caps->effective, (uint32_t)caps->permitted, (uint32_t)caps->inheritable},
+        {(uint32_t)(caps->effective >> 32), (uint32_t)(caps->permitted >> 32),
+         (uint32_t)(caps->inheritable >> 32)},
+    };
+
+    return syscall(SYS_capset, &header, data) == 0;
+}
+
+static bool caps_effective(uint64_t wanted)
+{
+    struct caps caps;
+
+    return caps_read(&caps) && (caps.effective & wanted) == wanted;
 }
 
 bool privs_over_host(void)
 {
-    static const unsigned wanted[] = {CAP_NET_ADMIN, CAP_SYS_ADMIN};
-
-    return caps_effective(wanted, sizeof wanted / sizeof wanted[0]);
+    return caps_effective(BIT(CAP_NET_ADMIN) | BIT(CAP_SYS_ADMIN));
 }
 
 bool privs_over_self(void)
 {
-    static const unsigned wanted[] = {CAP_SETUID, CAP_SETGID, CAP_SETPCAP};
-
-    return caps_effective(wanted, sizeof wanted / sizeof wanted[0]);
+    return caps_effective(BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_SETPCAP));
 }
 
 int privs_refuse_setuid(struct error *error)
@@ -120,83 +141,79 @@ int privs_take_identity(const struct identity *identity, struct error *error)
 /* Is every set exactly `keep`? */
 static int caps_compare(uint64_t keep, struct error *error)
 {
-    static const capng_type_t sets[] = {CAPNG_EFFECTIVE, CAPNG_PERMITTED, CAPNG_INHERITABLE,
-                                        CAPNG_BOUNDING_SET, CAPNG_AMBIENT};
-    static const char *const names[] = {"effective", "permitted", "inheritable", "bounding",
-                                        "ambient"};
+    struct caps caps;
 
-    if (!caps_read())
-        return error_set(error, -EIO, "cannot read the capabilities back");
-    for (unsigned cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-        bool wanted = (keep >> cap) & 1;
+    if (!caps_read(&caps))
+        return error_errno(error, -errno, "cannot read the capabilities back");
+    if (caps.effective != keep || caps.permitted != keep || caps.inheritable != keep)
+        return error_set(error, -EPERM, "the kernel did not take the capability sets");
+    for (unsigned cap = 0; cap < CAP_BITS; cap++) {
+        int bounding = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
+        int wanted = (keep >> cap) & 1;
 
-        for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
-            if ((capng_have_capability(sets[i], cap) != 0) == wanted)
-                continue;
-            (void)error_set(error, -EPERM, "capability %s is %s the %s set",
-                            capng_capability_to_name(cap) ?: "?",
-                            wanted ? "missing from" : "still in", names[i]);
-            if (wanted)
-                error_hint(error, "`capabilities keep` gives only what netjail's caller has");
-            return -EPERM;
-        }
+        if (bounding < 0)
+            return 0; /* the kernel knows no capability from here on */
+        if (bounding != wanted || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != wanted)
+            return error_set(error, -EPERM, "the kernel did not take capability %u %s", cap,
+                             wanted ? "into the jail" : "away");
     }
     return 0;
 }
 
-static void caps_select(uint64_t keep)
+/* Before the identity, for the change of uid would take CAP_SETPCAP away otherwise. A drop that the
+ * kernel did not do is found by caps_compare(). */
+int privs_lock(uint64_t keep, struct error *error)
 {
-    capng_clear(CAPNG_SELECT_ALL);
-    capng_setpid((int)gettid());
-    for (unsigned cap = 0; cap < 64; cap++) {
-        if ((keep >> cap) & 1)
-            (void)capng_update(CAPNG_ADD,
-                               CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE |
-                                   CAPNG_BOUNDING_SET | CAPNG_AMBIENT,
-                               cap); /* an unknown one is found missing by caps_compare() */
-    }
-}
-
-/* The bounding set while CAP_SETPCAP is there; a drop that did not happen is found by
- * caps_compare(). */
-static int bounding_drop(uint64_t keep, struct error *error)
-{
-    for (unsigned cap = 0; cap < 64; cap++) {
+    for (unsigned cap = 0; cap < CAP_BITS; cap++) {
         if ((keep >> cap) & 1)
             continue;
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
-            if (errno == EINVAL)
-                return 0; /* the kernel knows no capability from here on */
-            return error_errno(error, -errno, "cannot drop capability %u for good", cap);
-        }
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0)
+            continue;
+        if (errno == EINVAL)
+            break; /* the kernel knows no capability from here on */
+        return error_errno(error, -errno, "cannot drop capability %u for good", cap);
+    }
+    if (prctl(PR_SET_SECUREBITS, EARLY_SECUREBITS, 0, 0, 0) < 0)
+        return error_errno(error, -errno, "cannot lock the securebits");
+    return 0;
+}
+
+/* Only what the caller has can be kept. */
+static int ambient_raise(uint64_t keep, struct error *error)
+{
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
+        return error_errno(error, -errno, "cannot clear the ambient capabilities");
+    for (unsigned cap = 0; cap < CAP_BITS; cap++) {
+        if (!((keep >> cap) & 1))
+            continue;
+        if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
+            return error_errno(error, -errno, "cannot keep capability %u", cap);
     }
     return 0;
 }
 
 int privs_drop(uint64_t keep, struct error *error)
 {
-    /* Ambient capabilities are raised before the securebits forbid it. */
-    unsigned bits = LOCKED_SECUREBITS;
-    int status = bounding_drop(keep, error);
+    uint64_t now = keep | BIT(CAP_SETPCAP);
+    int status;
 
+    if (!caps_write(&(struct caps){now, now, keep})) {
+        (void)error_errno(error, -errno, "cannot reduce the capabilities");
+        if (keep != 0)
+            error_hint(error, "`capabilities keep` gives only what netjail's caller has");
+        return error->code;
+    }
+    status = ambient_raise(keep, error);
     if (status < 0)
         return status;
-    if (keep == 0 && prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
+    if (prctl(PR_SET_SECUREBITS, LOCKED_SECUREBITS, 0, 0, 0) < 0)
         return error_errno(error, -errno, "cannot lock the securebits");
-    if (keep != 0) {
-        caps_select(keep | (uint64_t)1 << CAP_SETPCAP);
-        if (capng_apply(CAPNG_SELECT_CAPS | CAPNG_SELECT_AMBIENT) != 0)
-            return error_set(error, -EPERM, "cannot keep the capabilities of `capabilities keep`");
-        if (prctl(PR_SET_SECUREBITS, bits, 0, 0, 0) < 0)
-            return error_errno(error, -errno, "cannot lock the securebits");
-    }
-    caps_select(keep);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0)
-        return error_set(error, -EPERM, "cannot drop the capabilities");
+    if (!caps_write(&(struct caps){keep, keep, keep}))
+        return error_errno(error, -errno, "cannot drop the capabilities");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return error_errno(error, -errno, "cannot set no_new_privs");
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
-        prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)bits)
+        prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)LOCKED_SECUREBITS)
         return error_set(error, -EPERM, "no_new_privs or the securebits did not stick");
     return caps_compare(keep, error);
 }
@@ -224,23 +241,18 @@ int privs_adopt_orphans(struct error *error)
 
 int privs_shrink_supervisor(bool keep_net_admin, struct error *error)
 {
-    bool kept;
+    struct caps caps;
+    uint64_t keep;
 
-    if (!caps_read())
-        return error_set(error, -EIO, "cannot read the capabilities of netjail");
-    kept = keep_net_admin && capng_have_capability(CAPNG_PERMITTED, CAP_NET_ADMIN);
-    capng_clear(CAPNG_SELECT_CAPS);
-    if (kept)
-        (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_ADMIN);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0 || !caps_read())
-        return error_set(error, -EPERM, "cannot drop the capabilities of netjail");
-    for (unsigned cap = 0; cap < 64 && prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++) {
-        bool wanted = kept && cap == CAP_NET_ADMIN;
-
-        if ((capng_have_capability(CAPNG_PERMITTED, cap) != 0) != wanted ||
-            (capng_have_capability(CAPNG_EFFECTIVE, cap) != 0) != wanted)
-            return error_set(error, -EPERM, "netjail did not lose capability %u", cap);
-    }
+    if (!caps_read(&caps))
+        return error_errno(error, -errno, "cannot read the capabilities of netjail");
+    keep = keep_net_admin ? caps.permitted & BIT(CAP_NET_ADMIN) : 0;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
+        !caps_write(&(struct caps){keep, keep, 0}))
+        return error_errno(error, -errno, "cannot drop the capabilities of netjail");
+    if (!caps_read(&caps) || caps.effective != keep || caps.permitted != keep ||
+        caps.inheritable != 0)
+        return error_set(error, -EPERM, "the kernel did not take the capabilities of netjail");
     return privs_hide(error);
 }
 

@@ -14,12 +14,15 @@ struct identity;
  * user namespace: CAP_SETUID, CAP_SETGID and CAP_SETPCAP effective? */
 bool privs_over_self(void);
 
+/* Drops all but `keep` (bit n: capability n) from the bounding set for good and sets the securebits
+ * under which a change of uid neither gives nor takes capabilities. */
+int privs_lock(uint64_t keep, struct error *error);
+
 /* Takes the identity: supplementary groups, gid, uid (real, effective, saved), read back. */
 int privs_take_identity(const struct identity *identity, struct error *error);
 
-/* Empties the bounding, inheritable, ambient, permitted and effective sets but for the capabilities
- * in `keep` (bit n: capability n), locks the securebits, sets no_new_privs; reads all of it back.
- */
+/* Reduces the inheritable, ambient, permitted and effective sets to `keep`, locks the securebits,
+ * sets no_new_privs; reads all of it and the bounding set back. */
 int privs_drop(uint64_t keep, struct error *error);
 
 /* Not dumpable: /proc/PID of this process belongs to root, and nobody of the same uid can trace it.

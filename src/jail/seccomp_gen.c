@@ -37,7 +37,7 @@ static const uint32_t arches[] = {
     SCMP_ARCH_NATIVE,
 #if defined(__x86_64__) && !defined(__ILP32__)
     SCMP_ARCH_X86,
-    SCMP_ARCH_X32,
+
 #endif
 };
 #define ARCHES_COUNT (sizeof arches / sizeof arches[0])
@@ -158,7 +158,7 @@ static scmp_filter_ctx common_filter(bool namespaces, bool shared)
     return filter;
 }
 
-/* socket(family, type, protocol): refuse by family. */
+/* socket(family, type, protocol): refuse by family. The highest that may be allowed is netlink. */
 static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
 {
     static const struct {
@@ -168,10 +168,10 @@ static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
                  {FAMILY_INET6, AF_INET6},
                  {FAMILY_UNIX, AF_UNIX},
                  {FAMILY_NETLINK, AF_NETLINK}};
-    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GE, 64);
+    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK);
 
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &compare);
-    for (int family = 0; family < 64; family++) {
+    for (int family = 0; family <= AF_NETLINK; family++) {
         bool keep = false;
 
         for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)

@@ -29,8 +29,8 @@ struct watch {
     struct jail *jail;
     pid_t service_pid;
     int signal_fd;
-    bool stopped;    /* the command, as last reported */
-    int status;      /* of the command, once jail->state is JAIL_ENDED */
+    bool stopped; /* the command, as last reported */
+    int status;   /* of the command, once jail->state is JAIL_ENDED */
     int64_t renew_at_ms;
 };
 
