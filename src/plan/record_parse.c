@@ -62,8 +62,6 @@ static bool word_text(const struct word *word, char *text, size_t size)
             int high = i + 2 < word->length ? hex_digit(word->text[i + 1]) : -1;
             int low = i + 2 < word->length ? hex_digit(word->text[i + 2]) : -1;
 
-            if (i + 2 == word->length)
-                return false;
             byte = high < 0 || low < 0 ? 0 : high * 16 + low;
             i += 2;
         }
