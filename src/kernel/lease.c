@@ -1,0 +1,342 @@
+/* The state directory, the pool's lock, and the lease of our own jail.
+ *
+ * A lease says what a jail did to the host, and is written before it is done. Its lock is the sign
+ * of life: flock belongs to the open file, so it stays with a process that was forked to clean up
+ * and ends with the last of them, however they die. A new text replaces the old by rename, with the
+ * new file locked before: no reader ever sees half a record, nor an unlocked file of a living jail.
+ *
+ * The directory is judged on the opened descriptor (type, owner, mode), and everything in it is
+ * opened relative to it without following links. File names come from validated jail names only.
+ *
+ * Mustn't: unlink `lock` (two holders of two locks of one name), or trust a directory that somebody
+ * else may write. */
+#include "kernel/lease_internal.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SYSTEM_DIRECTORY "/run/netjail"
+#define STATE_GROUP      "netjail"
+#define LOCK_FILE        "lock"
+#define TEMPORARY_SUFFIX ".new"
+#define PAUSE_NS         (2 * 1000 * 1000)
+
+struct lease {
+    int directory_fd;
+    int fd;
+    mode_t mode;
+    char file[80];
+};
+
+void lease_pause(void)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
+}
+
+int64_t lease_now_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* May the group write here? Only the group that exists for it. */
+static bool is_state_group(gid_t gid)
+{
+    const struct group *group = getgrnam(STATE_GROUP);
+    return group && group->gr_gid == gid;
+}
+
+static int judge_directory(const char *path, int fd, bool *ret_shared, struct error *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0)
+        return error_errno(error, -errno, "cannot examine '%s'", path);
+    if (status.st_uid != 0 && status.st_uid != geteuid())
+        return error_set(error, -EPERM, "'%s' belongs to user %u: leases there cannot be trusted",
+                         path, status.st_uid);
+    if (status.st_mode & S_IWOTH)
+        return error_set(error, -EPERM,
+                         "'%s' may be written by everybody: leases there cannot be "
+                         "trusted",
+                         path);
+    *ret_shared = status.st_mode & S_IWGRP;
+    if (*ret_shared && !is_state_group(status.st_gid))
+        return error_set(error, -EPERM,
+                         "'%s' may be written by group %u, which is not the group '%s'", path,
+                         status.st_gid, STATE_GROUP);
+    return 0;
+}
+
+static int open_at_path(const char *path, bool create, struct lease_directory **ret_directory,
+                        struct error *error)
+{
+    if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+        return error_errno(error, -errno, "cannot make the state directory '%s'", path);
+    cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot open the state directory '%s'", path);
+    bool is_shared;
+    int r = judge_directory(path, fd, &is_shared, error);
+    if (r < 0)
+        return r;
+    struct lease_directory *directory = calloc(1, sizeof *directory);
+    if (!directory)
+        return error_set(error, -ENOMEM, "out of memory");
+    directory->fd = take_fd(&fd);
+    directory->lock_fd = -1;
+    directory->is_shared = is_shared;
+    (void)snprintf(directory->path, sizeof directory->path, "%s", path);
+    *ret_directory = directory;
+    return 0;
+}
+
+/* The directory of an ordinary user. */
+static int user_path(char *path, size_t size)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    int length = runtime && runtime[0] == '/'
+                     ? snprintf(path, size, "%s/netjail", runtime)
+                     : snprintf(path, size, "/run/user/%u/netjail", geteuid());
+    return length > 0 && (size_t)length < size ? 0 : -ENAMETOOLONG;
+}
+
+int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error)
+{
+    if (geteuid() == 0 || faccessat(AT_FDCWD, SYSTEM_DIRECTORY, W_OK | X_OK, AT_EACCESS) == 0)
+        return open_at_path(SYSTEM_DIRECTORY, create && geteuid() == 0, ret_directory, error);
+    char path[200];
+    int r = user_path(path, sizeof path);
+    if (r < 0)
+        return error_set(error, r, "XDG_RUNTIME_DIR is too long");
+    r = open_at_path(path, create, ret_directory, error);
+    if (r == -ENOENT)
+        error_hint(error, "there is no runtime directory of this user; log in through "
+                          "systemd-logind, or set XDG_RUNTIME_DIR to a directory of your own");
+    return r;
+}
+
+void lease_directory_close(struct lease_directory *directory)
+{
+    if (!directory)
+        return;
+    cleanup_close_fd(&directory->fd);
+    cleanup_close_fd(&directory->lock_fd);
+    free(directory);
+}
+
+static mode_t file_mode(const struct lease_directory *directory)
+{
+    return directory->is_shared ? 0660 : 0600;
+}
+
+int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *error)
+{
+    if (directory->lock_fd < 0)
+        directory->lock_fd =
+            openat(directory->fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                   file_mode(directory));
+    if (directory->lock_fd < 0)
+        return error_errno(error, -errno, "cannot open '%s/%s'", directory->path, LOCK_FILE);
+    int64_t end_ms = lease_now_ms() + timeout_ms;
+    while (flock(directory->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return error_errno(error, -errno, "cannot lock '%s/%s'", directory->path, LOCK_FILE);
+        if (lease_now_ms() >= end_ms)
+            return error_set(error, -ETIMEDOUT,
+                             "another netjail holds the lock '%s/%s' for more than %d ms",
+                             directory->path, LOCK_FILE, timeout_ms);
+        lease_pause();
+    }
+    return 0;
+}
+
+void lease_unlock(struct lease_directory *directory)
+{
+    if (directory->lock_fd >= 0)
+        (void)flock(directory->lock_fd, LOCK_UN); /* cannot fail on an open descriptor */
+}
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+static bool is_jail_name(const char *name, size_t length)
+{
+    if (length == 0 || length > JAIL_NAME_MAX || strchr("._-", name[0]))
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (!is_name_byte(name[i]))
+            return false;
+    return true;
+}
+
+bool lease_file_name(const char *file, char name[JAIL_NAME_MAX + 1])
+{
+    size_t length = strlen(file);
+    size_t suffix = sizeof LEASE_SUFFIX - 1;
+    if (length <= suffix || strcmp(file + length - suffix, LEASE_SUFFIX) != 0 ||
+        !is_jail_name(file, length - suffix))
+        return false;
+    memcpy(name, file, length - suffix);
+    name[length - suffix] = '\0';
+    return true;
+}
+
+bool lease_file_is_current(int directory_fd, const char *file, int fd)
+{
+    struct stat ours, theirs;
+    return fstat(fd, &ours) == 0 &&
+           fstatat(directory_fd, file, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* Who has the lock of the file of our name? 0: nobody, it is ours now. -EAGAIN: try again. */
+static int claim(struct lease *lease, bool *ret_ending, struct error *error)
+{
+    lease->fd = openat(lease->directory_fd, lease->file,
+                       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, lease->mode);
+    if (lease->fd < 0)
+        return error_errno(error, -errno, "cannot make the lease '%s'", lease->file);
+    struct stat status;
+    if (flock(lease->fd, LOCK_EX | LOCK_NB) == 0) {
+        if (!lease_file_is_current(lease->directory_fd, lease->file, lease->fd))
+            return -EAGAIN;
+        if (fstat(lease->fd, &status) == 0 && status.st_size == 0)
+            return 0;
+        *ret_ending = false;
+        error_set(error, -EEXIST, "the lease '%s' of a jail that was killed is in the way",
+                  lease->file);
+        error_hint(error, "run `netjailctl gc`");
+        return -EEXIST;
+    }
+    /* A reader has the lock shared, for a moment only. */
+    if (flock(lease->fd, LOCK_SH | LOCK_NB) == 0)
+        return -EAGAIN;
+    struct record *record = NULL;
+    struct error ignored = {0};
+    *ret_ending = lease_file_read(lease->fd, lease->file, &record, &ignored) == 0 &&
+                  record->state == RECORD_ENDING;
+    record_free(record);
+    return error_set(error, -EEXIST, "a jail with this name %s already",
+                     *ret_ending ? "is ending" : "runs");
+}
+
+int lease_create(struct lease_directory *directory, const struct record *record,
+                 struct lease **ret_lease, bool *ret_ending, struct error *error)
+{
+    if (!is_jail_name(record->name, strnlen(record->name, sizeof record->name)))
+        return error_set(error, -EINVAL, "'%s' is no name of a jail", record->name);
+    struct lease *lease = calloc(1, sizeof *lease);
+    if (!lease)
+        return error_set(error, -ENOMEM, "out of memory");
+    (void)snprintf(lease->file, sizeof lease->file, "%s" LEASE_SUFFIX, record->name);
+    lease->mode = file_mode(directory);
+    lease->fd = -1;
+    lease->directory_fd = fcntl(directory->fd, F_DUPFD_CLOEXEC, 3);
+    int r = lease->directory_fd < 0 ? error_errno(error, -errno, "cannot open a lease") : -EAGAIN;
+    while (r == -EAGAIN) {
+        cleanup_close_fd(&lease->fd);
+        r = claim(lease, ret_ending, error);
+        if (r == -EAGAIN)
+            lease_pause();
+    }
+    if (r == 0) {
+        r = lease_write(lease, record, error);
+        if (r < 0)
+            (void)unlinkat(lease->directory_fd, lease->file, 0); /* empty and ours */
+    }
+    if (r < 0) {
+        lease_close(lease);
+        return r;
+    }
+    *ret_lease = lease;
+    return 0;
+}
+
+static int write_all(int fd, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(fd, text, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        text += written;
+        length -= (size_t)written;
+    }
+    return 0;
+}
+
+int lease_write(struct lease *lease, const struct record *record, struct error *error)
+{
+    char temporary[sizeof lease->file + sizeof TEMPORARY_SUFFIX];
+    (void)snprintf(temporary, sizeof temporary, "%s" TEMPORARY_SUFFIX, lease->file);
+    (void)unlinkat(lease->directory_fd, temporary, 0); /* what a killed writer may have left */
+    cleanup_fd int fd = openat(lease->directory_fd, temporary,
+                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, lease->mode);
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot write the lease '%s'", lease->file);
+    cleanup_buf struct buf text = {0};
+    record_print(record, &text);
+    int r = flock(fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+    if (r == 0)
+        r = write_all(fd, buf_text(&text), text.length);
+    if (r == 0 && renameat(lease->directory_fd, temporary, lease->directory_fd, lease->file) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void)unlinkat(lease->directory_fd, temporary, 0); /* it is of no use to anybody */
+        return error_errno(error, r, "cannot write the lease '%s'", lease->file);
+    }
+    cleanup_close_fd(&lease->fd);
+    lease->fd = take_fd(&fd);
+    return 0;
+}
+
+void lease_remove(struct lease *lease)
+{
+    if (!lease)
+        return;
+    if (lease_file_is_current(lease->directory_fd, lease->file, lease->fd))
+        (void)unlinkat(lease->directory_fd, lease->file, 0); /* else the next gc removes it */
+    lease_close(lease);
+}
+
+void lease_close(struct lease *lease)
+{
+    if (!lease)
+        return;
+    cleanup_close_fd(&lease->fd);
+    cleanup_close_fd(&lease->directory_fd);
+    free(lease);
+}
+
+int netns_identity(uint64_t *ret_cookie, uint64_t *ret_inode)
+{
+    struct stat status;
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || stat("/proc/self/ns/net", &status) < 0)
+        return -errno;
+    if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) < 0)
+        return -errno;
+    *ret_cookie = cookie;
+    *ret_inode = status.st_ino;
+    return 0;
+}

@@ -1,0 +1,32 @@
+/* What the parts of kernel/lease* share. */
+#pragma once
+
+#include "kernel/lease.h"
+
+#include <dirent.h>
+
+#define LEASE_SUFFIX ".lease"
+
+struct lease_directory {
+    int fd;
+    int lock_fd;    /* -1 until the lock was first wanted */
+    bool is_shared; /* group-writable: members of the group make leases, too */
+    char path[256];
+};
+
+/* Opens a lease file for reading, checked: -ENOENT, or -EINVAL for what is no regular file of a
+ * trusted owner. */
+int lease_file_open(const struct lease_directory *directory, const char *file, int *ret_fd);
+
+/* Is the open file still the one of this name? */
+bool lease_file_is_current(int directory_fd, const char *file, int fd);
+
+/* Reads and parses a lease. -ENODATA: empty (its jail is just being made). */
+int lease_file_read(int fd, const char *file, struct record **ret_record, struct error *error);
+
+/* The jail's name of a file name, checked. False: the file is no lease. */
+bool lease_file_name(const char *file, char name[JAIL_NAME_MAX + 1]);
+
+/* Sleeps a little. */
+void lease_pause(void);
+int64_t lease_now_ms(void);
