@@ -360,8 +360,8 @@ run_one() { # run_one FUNCTION root|user
     export T
     if [ "$(id -u)" = 0 ]; then
         unshare --net --mount --pid --ipc --fork --mount-proc --kill-child=KILL \
-            timeout -k 5 "${TEST_TIMEOUT:-60}" \
-            bash "$0" --host "$function" "$who" > "$T.log" 2>&1 < /dev/null || status=$?
+            bash -c 'timeout -k 5 "$0" bash "$@" & wait $!' "${TEST_TIMEOUT:-60}" \
+            "$0" --host "$function" "$who" > "$T.log" 2>&1 < /dev/null || status=$?
     elif [ "$who" = root ]; then
         printf 'root is needed for it\n' > "$T/skip-reason"
         status=77
@@ -383,7 +383,7 @@ run_one() { # run_one FUNCTION root|user
 
 run_tests() { # run_tests [PATTERN]: all test functions of the file, or those whose name matches
     case ${1:-} in
-    --host) # pid 1 of the fake host is `timeout`; this shell makes the rest
+    --host) # pid 1 of the fake host is a shell, which reaps what netjail leaves to it
         make_host
         inside "$2" "$3"
         exit
