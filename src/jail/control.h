@@ -12,17 +12,26 @@ enum control_kind {
     CONTROL_CONFIGURED, /* the jail's links exist */
     CONTROL_RELEASE,    /* run the command; value: 1 when it shall get the terminal */
     CONTROL_SIGNAL,     /* send signal `value` to the command */
-    CONTROL_CONTINUE,   /* SIGCONT unless it runs already; value as in CONTROL_RELEASE */
+    CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
     /* Init to supervisor. */
     CONTROL_OPENED,  /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
     CONTROL_READY,   /* everything is in place; value: 1 when the command gets its own group */
     CONTROL_STARTED, /* exec() has succeeded */
-    CONTROL_STATUS,  /* the command ended, stopped or continued; value as from wait(2) */
+    CONTROL_STATUS,  /* the command ended, stopped or continued; value: control_turn() */
     CONTROL_EMPTY,   /* the command and all that it left have ended */
     CONTROL_FAILED,  /* struct control_failure */
 };
 
 #define CONTROL_FDS 4
+
+/* A stop that was reported before the last CONTROL_CONTINUE is past: each of these raises the turn,
+ * and each report carries the turn in which it was made. The low 16 bits are the status of wait(2),
+ * or whether the command shall get the terminal. */
+#define CONTROL_TURNS 0x4000
+static inline int control_turn(int turn, int low)
+{
+    return turn << 16 | (low & 0xffff);
+}
 
 /* Where a jail stands, as the supervisor sees it. */
 enum jail_state {

@@ -41,6 +41,8 @@ struct init {
     pid_t command; /* 0: not started, or ended */
     bool started;
     bool stopped;
+    unsigned stops; /* how often it stopped */
+    int turn;       /* see control_turn() */
 };
 
 /* Says why and ends; with a pid namespace everything ends with us. */
@@ -184,14 +186,17 @@ static void init_clear(const struct init *init)
 
 static void init_command_changed(struct init *init, int status)
 {
+    int value = control_turn(init->turn, status);
+
     init->stopped = WIFSTOPPED(status);
+    init->stops += init->stopped;
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
         init->command = 0;
-        report(init, CONTROL_STATUS, status);
+        report(init, CONTROL_STATUS, value);
         init_clear(init);
         return;
     }
-    report(init, CONTROL_STATUS, status);
+    report(init, CONTROL_STATUS, value);
 }
 
 /* Reaps all that have ended; ends when there is nothing left. */
@@ -224,14 +229,20 @@ static void init_signal(const struct init *init, int signal)
         (void)kill(-1, signal);
 }
 
-static void init_continue(struct init *init, bool foreground)
+/* Whoever continued netjail may have continued the whole group: then the command runs already, or
+ * has stopped anew, which is a stop of this turn. */
+static void init_continue(struct init *init, int value)
 {
-    init_reap(init); /* the group may have been continued by whoever continued us */
-    if (init->command <= 0 || !init->stopped)
+    unsigned stops = init->stops;
+
+    init->turn = value >> 16;
+    init_reap(init);
+    if (init->command <= 0)
         return;
-    if (init->own_group && foreground)
+    if (init->own_group && (value & 1))
         terminal_give(init->command);
-    (void)kill(init->own_group ? -init->command : init->command, SIGCONT); /* may be ending */
+    if (init->stopped && init->stops == stops)
+        (void)kill(init->own_group ? -init->command : init->command, SIGCONT); /* may be ending */
 }
 
 static void init_obey(struct init *init)
@@ -245,8 +256,8 @@ static void init_obey(struct init *init)
         init_end(init);
     if (message.kind == CONTROL_SIGNAL && message.value > 0 && message.value < NSIG)
         init_signal(init, message.value);
-    else if (message.kind == CONTROL_CONTINUE)
-        init_continue(init, message.value != 0);
+    else if (message.kind == CONTROL_CONTINUE && message.value >= 0)
+        init_continue(init, message.value);
     else
         init_end(init);
 }

@@ -30,6 +30,7 @@ struct watch {
     pid_t service_pid;
     int signal_fd;
     bool stopped; /* the command, as last reported */
+    int turn;     /* see control_turn() */
     int status;   /* of the command, once jail->state is JAIL_ENDED */
     int64_t renew_at_ms;
 };
@@ -69,9 +70,11 @@ static void tell(const struct watch *watch, enum control_kind kind, int value)
     (void)control_send(watch->jail->control_fd, kind, value, NULL, 0);
 }
 
-static bool wants_terminal(const struct watch *watch)
+static void tell_continue(struct watch *watch)
 {
-    return watch->jail->own_group && terminal_is_ours();
+    watch->turn = (watch->turn + 1) % CONTROL_TURNS;
+    tell(watch, CONTROL_CONTINUE,
+         control_turn(watch->turn, watch->jail->own_group && terminal_is_ours()));
 }
 
 /* Takes what is pending of `set` away. */
@@ -109,8 +112,27 @@ static void command_stopped(struct watch *watch, int signal)
     if (watch->jail->own_group && watch->jail->foreground)
         terminal_give(getpgrp());
     stop_like(signal);
-    tell(watch, CONTROL_CONTINUE, wants_terminal(watch));
+    tell_continue(watch);
     watch_renew(watch);
+}
+
+static int watch_status(struct watch *watch, int value, struct error *error)
+{
+    int status = value & 0xffff;
+
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        watch->status = status;
+        watch->jail->state = JAIL_ENDED;
+        return 0;
+    }
+    if (!WIFSTOPPED(status) && !WIFCONTINUED(status))
+        return error_set(error, -EPROTO, "the jail's init reported a status that cannot be");
+    if (value >> 16 != watch->turn)
+        return 0;
+    watch->stopped = WIFSTOPPED(status);
+    if (watch->stopped)
+        command_stopped(watch, WSTOPSIG(status));
+    return 0;
 }
 
 static int watch_report(struct watch *watch, struct error *error)
@@ -122,24 +144,15 @@ static int watch_report(struct watch *watch, struct error *error)
     if (status == -EAGAIN)
         return 0;
     if (status == -EPIPE && watch->jail->state == JAIL_ENDED) {
-        watch->jail->state = JAIL_EMPTY; /* its end has ended what was left */
+        watch->jail->state = JAIL_EMPTY; /* its end ends what was left, and we wait for it */
+        jail_wait(watch->jail);
         return 0;
     }
     if (status < 0)
         return status;
-    if (message.kind == CONTROL_EMPTY) {
-        watch->jail->state = JAIL_EMPTY;
-    } else if (WIFEXITED(message.value) || WIFSIGNALED(message.value)) {
-        watch->status = message.value;
-        watch->jail->state = JAIL_ENDED;
-    } else if (WIFSTOPPED(message.value)) {
-        watch->stopped = true;
-        command_stopped(watch, WSTOPSIG(message.value));
-    } else if (WIFCONTINUED(message.value)) {
-        watch->stopped = false;
-    } else {
-        return error_set(error, -EPROTO, "the jail's init reported a status that cannot be");
-    }
+    if (message.kind == CONTROL_STATUS)
+        return watch_status(watch, message.value, error);
+    watch->jail->state = JAIL_EMPTY;
     return 0;
 }
 
@@ -181,7 +194,7 @@ static void watch_signal(struct watch *watch)
     if (info.ssi_signo == SIGCONT)
         watch_renew(watch);
     if (info.ssi_signo == SIGCONT && watch->stopped)
-        tell(watch, CONTROL_CONTINUE, wants_terminal(watch));
+        tell_continue(watch);
     else if (must_forward(watch, &info))
         tell(watch, CONTROL_SIGNAL, (int)info.ssi_signo);
 }
