@@ -40,3 +40,10 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -o $@ $^ $(PKG_LIBS)
 -include $(shell find $(B)/fuzz/obj -name '*.d' 2>/dev/null)
+
+# What the golden tests of the language print messages and policies with.
+$(B)/golden/policy_dump: $(B)/obj/tests/golden/policy_dump.o $(call objects,$(BASE) $(POLICY))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING)
+
+unit: $(B)/golden/policy_dump

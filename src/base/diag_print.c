@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of a long line this many characters before and behind the caret are shown. */
+/* Of a line of more bytes than this, so many characters before and behind the caret are shown. */
+#define LINE_SHOWN     160
 #define CONTEXT_BEFORE 60
 #define CONTEXT_AFTER  80
 
@@ -58,6 +59,8 @@ static struct window window_of(const struct source *source, const struct text_cu
     size_t line_end = text_line_end(source, cursor->line_start);
     size_t count;
 
+    if (line_end - cursor->line_start <= LINE_SHOWN)
+        return (struct window){cursor->line_start, line_end, false, false};
     for (count = 0; count < CONTEXT_BEFORE && window.start > cursor->line_start; count++) {
         window.start--;
         while (window.start > cursor->line_start &&

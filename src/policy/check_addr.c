@@ -99,7 +99,7 @@ static const char *prefix_text(struct diags *diags, const struct prefix *prefix)
     return arena_printf(diags->arena, "%s", prefix_print(prefix, text));
 }
 
-static void check_one(struct diags *diags, const struct owned *owned)
+static bool check_one(struct diags *diags, const struct owned *owned)
 {
     const struct prefix *prefix = &owned->address->prefix;
     const char *fault = addr_fault(prefix, !owned->link && !owned->network);
@@ -107,12 +107,12 @@ static void check_one(struct diags *diags, const struct owned *owned)
     struct diag *diag;
 
     if (!fault)
-        return;
+        return true;
     diag = diag_error(diags, owned->address->where, "'%s' cannot be an interface's address",
                       prefix_text(diags, prefix));
     diag_hint(diags, diag, "%s", fault);
     if (!owned->link && owned->network && addr_equal(&network.addr, &prefix->addr) &&
-        prefix->addr.family == ADDR_V4) {
+        prefix->addr.family == ADDR_V4 && prefix->length > 0) {
         struct addr first;
 
         if (addr_next(&network.addr, &first)) {
@@ -121,6 +121,7 @@ static void check_one(struct diags *diags, const struct owned *owned)
                       prefix_text(diags, &network));
         }
     }
+    return false;
 }
 
 /* May these two be of one wire? A link and its network or peer, two addresses of one owner. */
@@ -230,7 +231,8 @@ void check_addresses(const struct policy *policy, struct diags *diags)
     }
     own(diags->arena, &list, (struct owned){0}, policy->lo_addresses, policy->lo_addresses_count);
     for (size_t i = 0; i < list.items_count; i++) {
-        check_one(diags, &list.items[i]);
+        if (!check_one(diags, &list.items[i]))
+            continue; /* one complaint about an address is enough */
         for (size_t j = 0; j < i; j++) {
             if (check_pair(policy, diags, &list.items[i], &list.items[j]))
                 break;

@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#define PAIRS_MAX     2000000
+#define PAIRS_MAX     20000000
 #define SET_PAIRS_MAX 4096
 #define WIDE_MAX      64
 

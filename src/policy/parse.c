@@ -145,6 +145,11 @@ static const struct keyword statements[] = {
     {"user", parse_user, 0},
 };
 
+bool word_is_statement(const struct token *word)
+{
+    return keyword_find(KEYWORDS(statements, "statement"), word) != NULL;
+}
+
 static int parse_statement(struct parser *parser)
 {
     const struct keyword *keyword;

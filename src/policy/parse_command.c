@@ -125,9 +125,9 @@ static int one_choice(struct parser *parser, struct keywords keywords, struct po
 
     if (given->source)
         return parser_error_twice(parser, parser->statement, *given, statement);
-    *given = parser->statement;
     if (parser_keyword(parser, keywords, &keyword) < 0)
         return -EINVAL;
+    *given = parser->statement;
     *ret_value = keyword->value;
     return 0;
 }
@@ -140,7 +140,7 @@ int parse_unix_sockets(struct parser *parser, void *context)
         {"none", NULL, UNIX_SOCKETS_NONE},
     };
     struct policy *policy = parser->policy;
-    int value;
+    int value = 0;
 
     (void)context; /* statements have none */
     if (one_choice(parser, KEYWORDS(choices, "choice for 'unix-sockets'"),
@@ -154,7 +154,7 @@ int parse_unix_sockets(struct parser *parser, void *context)
 int parse_namespaces(struct parser *parser, void *context)
 {
     static const struct keyword choices[] = {{"allow", NULL, 1}, {"deny", NULL, 0}};
-    int value;
+    int value = 0;
 
     (void)context; /* statements have none */
     if (one_choice(parser, KEYWORDS(choices, "choice for 'namespaces'"),
@@ -167,7 +167,7 @@ int parse_namespaces(struct parser *parser, void *context)
 int parse_processes(struct parser *parser, void *context)
 {
     static const struct keyword choices[] = {{"private", NULL, 0}, {"shared", NULL, 1}};
-    int value;
+    int value = 0;
 
     (void)context; /* statements have none */
     if (one_choice(parser, KEYWORDS(choices, "choice for 'processes'"),
@@ -180,7 +180,7 @@ int parse_processes(struct parser *parser, void *context)
 int parse_on_exit(struct parser *parser, void *context)
 {
     static const struct keyword choices[] = {{"kill", NULL, 0}, {"wait", NULL, 1}};
-    int value;
+    int value = 0;
 
     (void)context; /* statements have none */
     if (one_choice(parser, KEYWORDS(choices, "choice for 'on-exit'"),

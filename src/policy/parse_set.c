@@ -72,8 +72,12 @@ static int single_label_error(struct parser *parser, const struct token *word, c
     for (size_t i = 0; i < ARRAY_LENGTH(set_words); i++)
         words[i] = set_words[i].word;
     hint = suggest_word(word->text, word->length, words);
-    if (define_name_is_valid(word->text, word->length) &&
-        define_find(parser, word->text, word->length))
+    if (parser->in_list_file)
+        hint = "a list file holds addresses, prefixes, ranges and DNS names only";
+    else if (parser->lexer.depth > 0 && word_is_statement(word))
+        hint = "is a '}' missing before this?";
+    else if (define_name_is_valid(word->text, word->length) &&
+             define_find(parser, word->text, word->length))
         hint = arena_printf(parser->arena, "did you mean '$%s'?", quoted);
     else if (hint)
         hint = arena_printf(parser->arena, "did you mean '%s'?", hint);
@@ -297,6 +301,7 @@ int parse_set_file(struct parser *parser, struct set *set)
 {
     int result = 0;
 
+    parser->in_list_file = true;
     parser_advance(parser);
     while (parser->token.kind != TOKEN_END) {
         struct set_item item = {.where = parser->token.where};

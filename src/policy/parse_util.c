@@ -252,6 +252,9 @@ int parser_unknown_keyword(struct parser *parser, struct keywords keywords,
     }
     if (words)
         suggestion = suggest_word(word->text, word->length, words);
+    if (parser->lexer.depth > 0 && word_is_statement(word))
+        return parser_error(parser, word->where, "is a '}' missing before this?", "unknown %s '%s'",
+                            keywords.what, parser_quote(parser, word->text, word->length));
     return parser_error(parser, word->where,
                         suggestion ? arena_printf(parser->arena, "did you mean '%s'?", suggestion)
                                    : buf_text(&hint),

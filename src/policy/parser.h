@@ -60,6 +60,7 @@ struct parser {
     const struct parser *includer;
     struct position include_where;
     unsigned depth; /* of includes */
+    bool in_list_file;
 };
 
 /* One word with what it means. Tables are sorted by word. */
@@ -166,6 +167,10 @@ int parse_define(struct parser *parser, void *context);
 int parse_param(struct parser *parser, void *context);
 void parse_values_add(struct policy *policy, struct diags *diags, const struct policy_value *values,
                       size_t values_count);
+
+/* parse.c: does the word begin a statement? Then a list or block before it was perhaps not closed.
+ */
+bool word_is_statement(const struct token *word);
 
 /* One per statement. */
 int parse_allow(struct parser *parser, void *context);
