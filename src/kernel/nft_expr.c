@@ -260,8 +260,8 @@ static void add_lookup(struct builder *builder, const struct term *term, const u
     set_text(builder, expr, NFTNL_EXPR_LOOKUP_SET, term->lookup.set);
     if (to)
         nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_DREG, *to);
-    if (term->lookup.invert)
-        nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+    /* Always present, as in what the kernel sends back: verify_rules() compares the two. */
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_LOOKUP_FLAGS, term->lookup.invert ? NFT_LOOKUP_F_INV : 0);
 }
 
 static void add_dnat_map(struct builder *builder, const struct term *term)
