@@ -114,7 +114,12 @@ static int map_write(pid_t pid, const char *name, const char *text, struct error
     if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
         return 0;
     (void)error_errno(error, -errno, "cannot write %s of the jail's user namespace", name);
-    hint_user_namespaces(error);
+    if (geteuid() == 0)
+        error_hint(error,
+                   "uid 0 without CAP_SETFCAP cannot be mapped (user_namespaces(7)); give this "
+                   "process that capability or run it as another user");
+    else
+        hint_user_namespaces(error);
     return error->code;
 }
 
@@ -165,9 +170,17 @@ static int receive_sockets(struct jail *jail, bool user_namespace, struct error 
     int status = 0;
 
     if (user_namespace) {
+        struct error cause = {0};
+
         status = maps_write(jail->init_pid, error);
         if (status == 0)
             status = tell(jail, CONTROL_MAPPED, 0, error);
+        /* The files of an init that has failed cannot be written; then its own words count. */
+        else if (control_receive_report(jail->control_fd, jail->state, false, &message, fds,
+                                        &cause) < 0 &&
+                 cause.code < 0 && cause.code != -EPIPE)
+            *error = cause;
+        status = status < 0 ? error->code : 0;
     }
     if (status == 0)
         status = await(jail, CONTROL_OPENED, &message, fds, error);

@@ -35,7 +35,18 @@ static const struct program families[] = {
     PROGRAM(seccomp_families_12), PROGRAM(seccomp_families_13), PROGRAM(seccomp_families_14),
     PROGRAM(seccomp_families_15),
 };
+static const struct program families_namespaces[] = {
+    PROGRAM(seccomp_families_namespaces_0),  PROGRAM(seccomp_families_namespaces_1),
+    PROGRAM(seccomp_families_namespaces_2),  PROGRAM(seccomp_families_namespaces_3),
+    PROGRAM(seccomp_families_namespaces_4),  PROGRAM(seccomp_families_namespaces_5),
+    PROGRAM(seccomp_families_namespaces_6),  PROGRAM(seccomp_families_namespaces_7),
+    PROGRAM(seccomp_families_namespaces_8),  PROGRAM(seccomp_families_namespaces_9),
+    PROGRAM(seccomp_families_namespaces_10), PROGRAM(seccomp_families_namespaces_11),
+    PROGRAM(seccomp_families_namespaces_12), PROGRAM(seccomp_families_namespaces_13),
+    PROGRAM(seccomp_families_namespaces_14), PROGRAM(seccomp_families_namespaces_15),
+};
 static_assert(ARRAY_LENGTH(families) == FAMILY_ALL + 1, "a filter for every set of families");
+static_assert(ARRAY_LENGTH(families_namespaces) == FAMILY_ALL + 1, "the same");
 
 static int program_load(const struct program *program, struct error *error)
 {
@@ -60,6 +71,7 @@ int seccomp_load(const struct policy *policy, struct error *error)
 
     if (policy->unix_sockets == UNIX_SOCKETS_NONE)
         allowed &= ~FAMILY_UNIX;
-    status = program_load(&families[allowed], error);
+    status = program_load(
+        policy->namespaces_allow ? &families_namespaces[allowed] : &families[allowed], error);
     return status < 0 ? status : program_load(&common[variant], error);
 }

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/net.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -215,7 +216,18 @@ static void refuse_internet(scmp_filter_ctx filter, int family)
     refuse_protocol(filter, family, SCMP_CMP_GT, 255); /* MPTCP 262, SMC 256 */
 }
 
-static scmp_filter_ctx families_filter(unsigned allowed)
+/* Whoever may make namespaces may also have a network of its own in there, with its own rules:
+ * without a capability over the jail's network an nftables socket is of no use in the jail itself.
+ */
+static void refuse_netlink(scmp_filter_ctx filter, bool namespaces)
+{
+    for (uint64_t protocol = 1; protocol < NETLINK_NETFILTER && namespaces; protocol++)
+        refuse_protocol(filter, AF_NETLINK, SCMP_CMP_EQ, protocol);
+    refuse_protocol(filter, AF_NETLINK, SCMP_CMP_GT,
+                    namespaces ? NETLINK_NETFILTER : NETLINK_ROUTE);
+}
+
+static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
 {
     scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
     struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GE, 2);
@@ -226,7 +238,7 @@ static scmp_filter_ctx families_filter(unsigned allowed)
     if (allowed & FAMILY_INET6)
         refuse_internet(filter, AF_INET6);
     if (allowed & FAMILY_NETLINK)
-        refuse_protocol(filter, AF_NETLINK, SCMP_CMP_GT, 0 /* NETLINK_ROUTE */);
+        refuse_netlink(filter, namespaces);
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
     compare = SCMP_A0_64(SCMP_CMP_EQ, 0);
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
@@ -353,7 +365,9 @@ int main(void)
     }
     for (unsigned families = 0; families <= FAMILY_ALL; families++) {
         (void)snprintf(name, sizeof name, "seccomp_families_%u", families);
-        print_filter(families_filter(families), name);
+        print_filter(families_filter(families, false), name);
+        (void)snprintf(name, sizeof name, "seccomp_families_namespaces_%u", families);
+        print_filter(families_filter(families, true), name);
     }
     print_filter(service_filter(), "seccomp_service");
     return fflush(stdout) == 0 ? 0 : 1;

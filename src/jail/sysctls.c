@@ -71,6 +71,9 @@ static int op_write(const struct jail_setup *setup, const struct op *op, int sys
     if (status == 0 || (status == -ENOENT && op->sysctl.optional))
         return 0;
     (void)error_errno(error, status, "cannot set %s to %s in the jail", op->sysctl.path, value);
+    if (status == -EROFS)
+        error_hint(error, "the container has /proc/sys read-only; allow it to be written there "
+                          "(podman, docker: --security-opt unmask=/proc/sys)");
     error->where = op->position;
     return status;
 }
@@ -110,7 +113,9 @@ int sysctls_forbid_namespaces(int sys_fd, struct error *error)
 {
     int status = value_write(sys_fd, "user/max_user_namespaces", "0");
 
-    if (status < 0)
+    /* In a container whose /proc/sys is read-only the seccomp filter alone forbids them, as it does
+     * for root. */
+    if (status < 0 && status != -EROFS)
         return error_errno(error, status, "cannot forbid user namespaces in the jail");
     return 0;
 }
