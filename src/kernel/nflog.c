@@ -56,6 +56,9 @@ int nflog_bind(int fd, uint16_t group, struct error *error)
     if (result == 0) {
         header = start_message(buffer, group, 2);
         mnl_attr_put(header, NFULA_CFG_MODE, sizeof mode, &mode);
+        /* One by one: the kernel would keep messages back for a second, and a short command's for
+         * ever. */
+        mnl_attr_put_u32(header, NFULA_CFG_QTHRESH, htonl(1));
         result = exchange(fd, header);
     }
     if (result < 0)
