@@ -69,13 +69,14 @@ static bool is_noted(const struct record *record, const char *path)
     return false;
 }
 
-/* Notes the value that the op will change; nothing where it is that value already. */
+/* Notes the value that the op will change; nothing where it is that value already, or where the
+ * file comes with a link that the plan makes: it goes with the link, too. */
 static int note_sysctl(const struct op *op, struct record *record, struct error *error)
 {
     char value[SYSCTL_VALUE_SIZE];
     int result = is_noted(record, op->sysctl.path) ? 0 : sysctl_read(op->sysctl.path, value);
 
-    if (result == -ENOENT && op->sysctl.optional)
+    if (result == -ENOENT)
         return 0;
     if (result < 0) {
         error->where = op->position;
