@@ -98,7 +98,7 @@ int service_config_parse(const void *bytes, size_t length, struct service_config
                          struct service_listener **ret_listeners, struct error *error)
 {
     cleanup_free struct service_listener *listeners = NULL;
-    struct service_config config;
+    struct service_config config = {0};
     int code = header_check(bytes, length, &config, error);
 
     if (code < 0)

@@ -144,13 +144,17 @@ static void raise_descriptor_limit(void)
 static bool is_mapped(const char *map, unsigned id)
 {
     cleanup_file FILE *file = fopen(map, "re");
-    unsigned first;
-    unsigned outside;
-    unsigned count;
+    char line[128];
 
     if (!file)
-        return true; /* without /proc: trying will tell */
-    while (fscanf(file, "%u %u %u", &first, &outside, &count) == 3) {
+        return true;                         /* without /proc: trying will tell */
+    while (fgets(line, sizeof line, file)) { /* inside, outside, count */
+        char *end = line;
+        unsigned long first = strtoul(end, &end, 10);
+        unsigned long count;
+
+        (void)strtoul(end, &end, 10); /* the number outside is of no interest */
+        count = strtoul(end, &end, 10);
         if (id >= first && id - first < count)
             return true;
     }

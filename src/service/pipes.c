@@ -85,7 +85,7 @@ void pipes_grow(struct pipes *pipes, struct relay_pipe *relay_pipe)
     relay_pipe->is_final = true;
     if (relay_pipe->capacity >= PIPE_CAPACITY_MAX)
         return;
-    capacity = fcntl(relay_pipe->write_fd, F_SETPIPE_SZ, PIPE_CAPACITY_MAX);
+    capacity = fcntl(relay_pipe->write_fd, F_SETPIPE_SZ, (int)PIPE_CAPACITY_MAX);
     if (capacity < 0)
         return; /* EPERM: the user's quota; the pipe stays as it is */
     relay_pipe->capacity = (size_t)capacity;

@@ -21,7 +21,7 @@ struct pipes {
     size_t grown_count; /* pipes of PIPE_CAPACITY_MAX, idle ones included */
 };
 
-#define PIPE_CAPACITY_MAX (1024 * 1024)
+#define PIPE_CAPACITY_MAX ((size_t)1024 * 1024)
 #define PIPES_IDLE_MAX    64
 #define PIPES_GROWN_MAX   64
 

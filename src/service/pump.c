@@ -16,7 +16,7 @@
 
 /* Bytes and steps of one turn: a fast connection keeps the others waiting a few ms at most, also
  * when its peer sends single bytes. */
-#define TURN_BYTES (2 * 1024 * 1024)
+#define TURN_BYTES ((size_t)2 * 1024 * 1024)
 #define TURN_STEPS 64
 
 void pump_close(struct pump *pump, struct pipes *pipes)

@@ -16,14 +16,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define HELD_BYTES_MAX    (4 * 1024 * 1024)
+#define HELD_BYTES_MAX    ((size_t)4 * 1024 * 1024)
 #define REPLIES_PER_ROUND 32
 
 static void try_target(struct udp_flow *flow);
 
 static int flow_compare(const struct udp_flow *a, const struct udp_flow *b)
 {
-    return memcmp(&a->key, &b->key, sizeof a->key);
+    const void *key_a = &a->key; /* padding and the unused parts are zero */
+    const void *key_b = &b->key;
+
+    return memcmp(key_a, key_b, sizeof a->key);
 }
 
 RB_GENERATE_INTERNAL(flow_tree, udp_flow, node, flow_compare, static __attribute__((unused)))
