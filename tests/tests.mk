@@ -46,4 +46,10 @@ $(B)/golden/policy_dump: $(B)/obj/tests/golden/policy_dump.o $(call objects,$(BA
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING)
 
+# The plans that the golden tests look at.
+$(B)/golden/plan_dump: $(B)/obj/tests/golden/plan_dump.o $(call objects,$(BASE) $(POLICY) $(PLAN))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING)
+
+unit: $(B)/golden/plan_dump
 unit: $(B)/golden/policy_dump

@@ -190,7 +190,7 @@ static void emit_publish(const struct emit *emit)
  * the host. Other traffic within a network keeps its addresses. */
 static void emit_masquerade(const struct emit *emit)
 {
-    const char *chain = "masquerade";
+    const char *chain = "leaving";
 
     emit_base_chain(emit, chain, "nat", NF_INET_POST_ROUTING, 100, false);
     emit_rule(emit, chain);
