@@ -47,9 +47,9 @@ static size_t size_align(size_t size)
 {
     size_t rounded;
 
-    if (__builtin_add_overflow(size, sizeof(max_align_t) - 1, &rounded))
+    if (__builtin_add_overflow(size, _Alignof(max_align_t) - 1, &rounded))
         out_of_memory();
-    return rounded / sizeof(max_align_t) * sizeof(max_align_t);
+    return rounded / _Alignof(max_align_t) * _Alignof(max_align_t);
 }
 
 static struct chunk *chunk_new(struct chunk **list, size_t size)

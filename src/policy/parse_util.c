@@ -161,11 +161,11 @@ int parser_word(struct parser *parser, const char *what, struct token *ret_word)
 
     if (word.kind != TOKEN_WORD)
         return parser_expected(parser, what, NULL);
+    parser_advance(parser); /* also when it is wrong: loops over words must get on */
     if (!word.quoted && memchr(word.text, '$', word.length) && expand_word(parser, &word) < 0)
         return -EINVAL;
     if (word.length == 0)
         return parser_error(parser, word.where, NULL, "%s is empty", what);
-    parser_advance(parser);
     *ret_word = word;
     return 0;
 }
