@@ -187,8 +187,7 @@ static bool check_privilege(struct build *build)
         const struct link *link = &build->policy->links[i];
         struct diag *diag;
 
-        if ((link->kind != LINK_BRIDGE && link->kind != LINK_VETH_HOST) ||
-            build->facts->privileged)
+        if ((link->kind != LINK_BRIDGE && link->kind != LINK_VETH_HOST) || build->facts->privileged)
             continue;
         diag = build_error(build, NULL, link->where,
                            "a link to the host needs privilege over the host's network");

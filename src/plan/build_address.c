@@ -251,7 +251,8 @@ void build_choose_gateways(struct build *build, struct link_plan *link)
         add_default_gateway(build, link, ADDR_V4);
         add_default_gateway(build, link, ADDR_V6);
     }
-    for (size_t i = 0; link->link->gateway == GATEWAY_GIVEN && i < link->link->gateways_count; i++) {
+    for (size_t i = 0; link->link->gateway == GATEWAY_GIVEN && i < link->link->gateways_count;
+         i++) {
         const struct addr *addr = &link->link->gateways[i];
 
         if (!on_link(link, addr) && link->network)

@@ -2,9 +2,9 @@
  * port asks for it.
  *
  * IPv4 is switched per interface. IPv6 too where the kernel has force_forwarding (Linux 6.17), else
- * for all, with accept_ra=2 on uplinks that took router advertisements, which forwarding would stop.
- * Pure. Order: the guards (build_guards) are written long before the sysctls. What must not happen:
- * an uplink that forwards because of us without a guard. */
+ * for all, with accept_ra=2 on uplinks that took router advertisements, which forwarding would
+ * stop. Pure. Order: the guards (build_guards) are written long before the sysctls. What must not
+ * happen: an uplink that forwards because of us without a guard. */
 #include "plan/build_internal.h"
 
 #include "plan/host_tables.h"
@@ -30,8 +30,7 @@ bool link_forwards(const struct build *build, const struct link_plan *link, uint
 
     if (family == ADDR_V6 && !build->facts->has_ipv6)
         return false;
-    return prefixes_have(&link->addresses, family) &&
-           (nat || network_publishes(build, family));
+    return prefixes_have(&link->addresses, family) && (nat || network_publishes(build, family));
 }
 
 bool build_forwards(const struct build *build, uint8_t family)
@@ -91,7 +90,8 @@ static bool uplink_is_ours(const struct build *build, const struct fact_link *li
     if (!link->is_uplink || !build_forwards(build, family))
         return false;
     if (!name)
-        return build->facts->all_forwarding6 != 1 || others_set(build, "net/ipv6/conf/all/forwarding");
+        return build->facts->all_forwarding6 != 1 ||
+               others_set(build, "net/ipv6/conf/all/forwarding");
     path_print(path, family, link->name, name);
     return (family == ADDR_V4 ? link->forwarding4 : link->forwarding6) != 1 ||
            others_set(build, path);
@@ -119,7 +119,7 @@ static void set_sysctl(struct build *build, const char *path, const char *value,
 {
     struct op *op = plan_push(build->plan, OP_SYSCTL_SET, WHERE_HOST, where);
 
-    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path, "%s", path);    /* both fit */
+    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path, "%s", path); /* both fit */
     (void)snprintf(op->sysctl.value, sizeof op->sysctl.value, "%s", value);
 }
 

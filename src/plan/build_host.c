@@ -2,7 +2,8 @@
  *
  * Elements about a network (no timeout) are the same for each of its jails and are written by each:
  * the last one takes them away. Elements about the jail itself expire unless its supervisor renews
- * them. Pure. What must not happen: two elements of one set that overlap, which the kernel refuses. */
+ * them. Pure. What must not happen: two elements of one set that overlap, which the kernel refuses.
+ */
 #include "plan/build_internal.h"
 #include "plan/host_tables.h"
 #include "plan/pool.h"
@@ -66,8 +67,8 @@ static void emit_cable_elements(const struct build *build, const struct link_pla
 
 /* The ports of the host that the rules open to the jail, for one protocol each. */
 struct opening {
-    bool all;             /* every protocol */
-    bool has[256];        /* the whole protocol */
+    bool all;                /* every protocol */
+    bool has[256];           /* the whole protocol */
     struct spans ports[256]; /* else: these ports */
     struct position where;
     bool given;
@@ -106,9 +107,9 @@ static void opening_add(struct build *build, struct opening *opening, const stru
         if (!rule->ports.given)
             opening->has[number] = true;
         for (size_t k = 0; rule->ports.given && k < rule->ports.ranges_count; k++)
-            spans_add(build->scratch, &opening->ports[number],
-                      (struct span){{0, rule->ports.ranges[k].first},
-                                    {0, rule->ports.ranges[k].last}});
+            spans_add(
+                build->scratch, &opening->ports[number],
+                (struct span){{0, rule->ports.ranges[k].first}, {0, rule->ports.ranges[k].last}});
     }
 }
 

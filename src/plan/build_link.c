@@ -94,10 +94,9 @@ static void check_peer_addresses(struct build *build, const struct link_plan *li
 
         for (size_t k = 0; k < build->facts->addresses_count; k++)
             if (addr_equal(&build->facts->addresses[k].prefix.addr, &peer->prefix.addr))
-                (void)build_error(build, NULL, peer->where,
-                                  "%s is the address of the host's '%s' already",
-                                  addr_print(&peer->prefix.addr, text),
-                                  build->facts->addresses[k].ifname);
+                (void)build_error(
+                    build, NULL, peer->where, "%s is the address of the host's '%s' already",
+                    addr_print(&peer->prefix.addr, text), build->facts->addresses[k].ifname);
     }
 }
 
@@ -150,7 +149,8 @@ static void emit_accept_dad(struct build *build, const struct link_plan *link)
 {
     struct op *op = plan_push(build->plan, OP_SYSCTL_SET, WHERE_HOST, link->link->where);
 
-    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path, "net/ipv6/conf/%s/accept_dad", /* fits */
+    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path,
+                   "net/ipv6/conf/%s/accept_dad", /* fits */
                    link->host_name);
     memcpy(op->sysctl.value, "0", 2);
     op->sysctl.optional = true;
@@ -247,7 +247,7 @@ void build_links(struct build *build)
         emit_host_routes(build, &build->links[i]);
     build_forwarding(build);
     for (size_t i = 0; i < build->links_count; i++)
-        name_copy(plan_push(build->plan, OP_LINK_CHECK, WHERE_HOST, build->links[i].link->where)
-                      ->ifname,
-                  build->links[i].host_name);
+        name_copy(
+            plan_push(build->plan, OP_LINK_CHECK, WHERE_HOST, build->links[i].link->where)->ifname,
+            build->links[i].host_name);
 }

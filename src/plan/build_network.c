@@ -1,7 +1,7 @@
 /* Networks: is it ours, does it exist, do others agree, is it in the way of something.
  *
- * Pure. A network is made by its first jail; all its jails must describe it in the same words, since
- * there is one bridge. What must not happen: a bridge that is not ours being changed. */
+ * Pure. A network is made by its first jail; all its jails must describe it in the same words,
+ * since there is one bridge. What must not happen: a bridge that is not ours being changed. */
 #include "plan/build_internal.h"
 
 #include "base/buf.h"
@@ -73,8 +73,7 @@ static void check_foreign(struct build *build, const struct network *network)
     if (link->group == GROUP_NETWORK)
         diag_hint(build->diags, diag, "a jail that died left it: run 'netjailctl gc'");
     else if (link->is_bridge)
-        diag_hint(build->diags, diag,
-                  "to use this bridge as it is, say 'external' in the network");
+        diag_hint(build->diags, diag, "to use this bridge as it is, say 'external' in the network");
     else
         diag_hint(build->diags, diag, "give the network another name");
 }
@@ -145,8 +144,7 @@ void build_check_networks(struct build *build)
         memcpy(entry->name, network->name, strnlen(network->name, IFNAME_MAX));
         entry->text = network_text(build, network);
         entry->external = network->external;
-        if (network->where.source > 0 &&
-            network->where.source <= build->policy->sources.list_count)
+        if (network->where.source > 0 && network->where.source <= build->policy->sources.list_count)
             (void)snprintf(entry->where, sizeof entry->where, "%.110s:%u", /* shown only */
                            build->policy->sources.list[network->where.source - 1].name,
                            network->where.line);
@@ -178,7 +176,8 @@ static void emit_bridge(struct build *build, const struct network *network)
                    network->name);
     op->bridge.mac = network_mac(network->name);
     op = plan_push(plan, OP_SYSCTL_SET, WHERE_HOST, network->where);
-    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path, "net/ipv6/conf/%s/accept_dad", /* fits */
+    (void)snprintf(op->sysctl.path, sizeof op->sysctl.path,
+                   "net/ipv6/conf/%s/accept_dad", /* fits */
                    network->name);
     memcpy(op->sysctl.value, "0", 2);
     op->sysctl.optional = true;

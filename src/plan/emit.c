@@ -1,7 +1,7 @@
 /* Appending nftables ops to a plan.
  *
- * Pure, no privilege. Order: a rule (or an elements op) is open from its emit_* call to the next op;
- * terms and bytes belong to it. What must not happen: a term that lands in another rule, or an
+ * Pure, no privilege. Order: a rule (or an elements op) is open from its emit_* call to the next
+ * op; terms and bytes belong to it. What must not happen: a term that lands in another rule, or an
  * element whose length is not that of its set. Both are asserted, since they would be a mistake in
  * this program and not in its input. */
 #include "plan/emit.h"

@@ -1,5 +1,5 @@
-/* Appending nftables ops to a plan: tables, chains, sets, rules term by term, elements byte by byte.
- * The rule or elements op that was begun last is the one that terms and bytes go to. Pure. */
+/* Appending nftables ops to a plan: tables, chains, sets, rules term by term, elements byte by
+ * byte. The rule or elements op that was begun last is the one that terms and bytes go to. Pure. */
 #pragma once
 
 #include "plan/plan.h"

@@ -145,8 +145,8 @@ static void match_transport(const struct emit *emit)
     term_match(emit->plan, FIELD_L4PROTO, MATCH_RANGE, &tcp, &udp);
 }
 
-static void emit_dnat(const struct emit *emit, const char *chain, uint8_t family,
-                      enum host_set map, bool local_only)
+static void emit_dnat(const struct emit *emit, const char *chain, uint8_t family, enum host_set map,
+                      bool local_only)
 {
     emit_rule(emit, chain);
     term_match_family(emit->plan, family);
@@ -263,8 +263,8 @@ static void match_ether_type(const struct emit *emit, uint16_t type)
     term_match(emit->plan, FIELD_ETHER_TYPE, MATCH_EQUAL, &value, NULL);
 }
 
-/* MAC, IP and ARP of each port of a network. The ether type is read from the frame: that of a tagged
- * frame is none of these. */
+/* MAC, IP and ARP of each port of a network. The ether type is read from the frame: that of a
+ * tagged frame is none of these. */
 static void emit_pins(const struct emit *emit)
 {
     static const struct nft_key arp_keys[] = {

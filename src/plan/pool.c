@@ -1,8 +1,8 @@
 /* Choice of addresses, interface names and MAC addresses.
  *
- * An address starts at a place that the jail's name decides, so that a jail gets the same one again,
- * and goes on linearly past what is taken. Pure; called with a snapshot that was taken under the
- * pool's lock. What must not happen: an address that means something else (network, broadcast,
+ * An address starts at a place that the jail's name decides, so that a jail gets the same one
+ * again, and goes on linearly past what is taken. Pure; called with a snapshot that was taken under
+ * the pool's lock. What must not happen: an address that means something else (network, broadcast,
  * anycast), or one that is in use. */
 #include "plan/pool.h"
 
@@ -42,7 +42,7 @@ static uint64_t prefix_hosts(const struct prefix *network, uint64_t *ret_first)
     *ret_first = 0;
     if (host_bits <= 1) /* RFC 3021, RFC 6164, and the single address */
         return (uint64_t)1 << host_bits;
-    *ret_first = 1; /* 0 is the network or (RFC 4291 section 2.6.1) the subnet-router anycast */
+    *ret_first = 1;     /* 0 is the network or (RFC 4291 section 2.6.1) the subnet-router anycast */
     if (host_bits > 62) /* enough, and away from the anycast addresses at the end (RFC 2526) */
         return (uint64_t)1 << 62;
     size = (uint64_t)1 << host_bits;

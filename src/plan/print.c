@@ -1,9 +1,9 @@
 /* A plan as a shell script, and its ops in words.
  *
  * Pure. The script runs under sh as root, in the order of the ops; neighbouring nft ops are one
- * transaction, as they are for the kernel. Names come from checked policies and contain nothing that
- * a shell would read (interface names are quoted nevertheless). What must not happen: a script that
- * goes on behind a failure, hence `set -e`. */
+ * transaction, as they are for the kernel. Names come from checked policies and contain nothing
+ * that a shell would read (interface names are quoted nevertheless). What must not happen: a script
+ * that goes on behind a failure, hence `set -e`. */
 #include "plan/print_internal.h"
 
 #include "base/buf.h"
@@ -155,7 +155,8 @@ static void print_listen(const struct op *op, struct buf *out)
     char text[ADDR_TEXT_SIZE];
 
     (void)addr_print(&op->listen.addr, text); /* returns text */
-    buf_printf(out, "# netjail-service listens on %s%s%s:%u/%s and connects to port %u in the jail\n",
+    buf_printf(out,
+               "# netjail-service listens on %s%s%s:%u/%s and connects to port %u in the jail\n",
                op->listen.addr.family == ADDR_V6 ? "[" : "", text,
                op->listen.addr.family == ADDR_V6 ? "]" : "", op->listen.port,
                op->listen.protocol == IPPROTO_TCP ? "tcp" : "udp", op->listen.jail_port);

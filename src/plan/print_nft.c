@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include <linux/netfilter.h>
-#include <linux/netfilter_bridge.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter_bridge.h>
 
 static const struct {
     const char *text; /* in a rule */
@@ -433,8 +433,7 @@ static void print_nested_set(const struct plan *plan, const struct op *set, stru
         const struct op *op = &plan->ops[i];
 
         if (op->kind != OP_NFT_ELEMENTS_ADD || op->where != set->where ||
-            op->elements.family != set->set.family ||
-            strcmp(op->elements.set, set->set.name) != 0)
+            op->elements.family != set->set.family || strcmp(op->elements.set, set->set.name) != 0)
             continue;
         buf_puts(out, separator);
         print_elements(plan, op, out);

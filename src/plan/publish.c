@@ -44,8 +44,7 @@ static void check_free(struct build *build, const struct publish *publish)
         for (size_t k = 0; k < other->publishes_count; k++) {
             const struct record_publish *theirs = &other->publishes[k];
 
-            if (theirs->protocol != publish->protocol ||
-                theirs->port < publish->host_ports.first ||
+            if (theirs->protocol != publish->protocol || theirs->port < publish->host_ports.first ||
                 theirs->port > publish->host_ports.last || !publish_collides(publish, theirs))
                 continue;
             (void)build_error(build, other, publish->where,

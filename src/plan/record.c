@@ -240,17 +240,16 @@ static void print_networks(const struct record *record, struct buf *out)
 
 static void print_publishes(const struct record *record, struct buf *out)
 {
-    static const char *const kinds[] = {[PUBLISH_LOOPBACK] = "loopback",
-                                        [PUBLISH_ANY] = "any",
-                                        [PUBLISH_ADDRESS] = "address"};
+    static const char *const kinds[] = {
+        [PUBLISH_LOOPBACK] = "loopback", [PUBLISH_ANY] = "any", [PUBLISH_ADDRESS] = "address"};
     char addr[ADDR_TEXT_SIZE];
 
     for (size_t i = 0; i < record->publishes_count; i++) {
         const struct record_publish *publish = &record->publishes[i];
 
-        buf_printf(out, "publish %s %s %s %u %u\n", publish->protocol == IPPROTO_TCP ? "tcp" : "udp",
-                   kinds[publish->kind], addr_print(&publish->addr, addr), publish->port,
-                   publish->jail_port);
+        buf_printf(out, "publish %s %s %s %u %u\n",
+                   publish->protocol == IPPROTO_TCP ? "tcp" : "udp", kinds[publish->kind],
+                   addr_print(&publish->addr, addr), publish->port, publish->jail_port);
     }
 }
 

@@ -1,7 +1,7 @@
 /* Reading a record: the text is hostile, since what it says is undone with privilege.
  *
- * One statement per line, words separated by single spaces, a last line `end` (a file that was cut is
- * refused). Pure. What must not happen: a path, name, group or set that netjail would not have
+ * One statement per line, words separated by single spaces, a last line `end` (a file that was cut
+ * is refused). Pure. What must not happen: a path, name, group or set that netjail would not have
  * written itself; each is checked against what it can be. */
 #include "base/cleanup.h"
 #include "plan/host_tables.h"
@@ -338,15 +338,24 @@ static bool read_end(struct reader *reader, const struct word *words)
 }
 
 static const struct statement statements[] = {
-    {"address", 4, read_address},       {"command", 2, read_command},
-    {"element", 6, read_element},       {"end", 1, read_end},
-    {"host-tables", 1, read_host_tables}, {"link", 3, read_link},
-    {"name", 2, read_name},             {"netns-cookie", 2, read_cookie},
-    {"netns-inode", 2, read_inode},     {"network", 6, read_network},
-    {"pid", 2, read_pid},               {"pid-start", 2, read_pid_start},
-    {"policy", 2, read_policy},         {"publish", 6, read_publish},
-    {"started", 2, read_started},       {"state", 2, read_state},
-    {"sysctl", 4, read_sysctl},         {"uid", 2, read_uid},
+    {"address", 4, read_address},
+    {"command", 2, read_command},
+    {"element", 6, read_element},
+    {"end", 1, read_end},
+    {"host-tables", 1, read_host_tables},
+    {"link", 3, read_link},
+    {"name", 2, read_name},
+    {"netns-cookie", 2, read_cookie},
+    {"netns-inode", 2, read_inode},
+    {"network", 6, read_network},
+    {"pid", 2, read_pid},
+    {"pid-start", 2, read_pid_start},
+    {"policy", 2, read_policy},
+    {"publish", 6, read_publish},
+    {"started", 2, read_started},
+    {"state", 2, read_state},
+    {"sysctl", 4, read_sysctl},
+    {"uid", 2, read_uid},
 };
 
 static bool split_line(const char *text, size_t length, struct line *line)

@@ -49,8 +49,8 @@ static void protos_add_ports(struct arena *arena, struct protos *protos, uint8_t
 static void protos_add_protocol(struct arena *arena, struct protos *protos,
                                 const struct protocol *protocol, const struct ports *ports)
 {
-    struct proto_match match = {MATCH_KIND_PLAIN, ADDR_NONE, protocol->number, protocol->number, 0,
-                                UINT16_MAX};
+    struct proto_match match = {MATCH_KIND_PLAIN, ADDR_NONE, protocol->number,
+                                protocol->number, 0,         UINT16_MAX};
 
     if (protocol->number == IPPROTO_ICMP)
         match.family = ADDR_V4;
@@ -121,7 +121,8 @@ static void boxes_add_product(struct rules_context *context, struct boxes *boxes
     }
 }
 
-/* The boxes of one protocol; a match on any address of both families is one box without a family. */
+/* The boxes of one protocol; a match on any address of both families is one box without a family.
+ */
 static bool boxes_add(struct rules_context *context, const struct rule *rule, bool any_address,
                       const struct proto_match *proto, struct boxes *boxes)
 {

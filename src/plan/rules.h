@@ -35,11 +35,12 @@ struct rules_context {
 
 void rules_begin(struct rules_context *context);
 
-/* Appends the rules of `direction` to `chain`, in first-match order. 0, or -EOPNOTSUPP with an error
- * in the diags for a set whose contents are not known (names). */
+/* Appends the rules of `direction` to `chain`, in first-match order. 0, or -EOPNOTSUPP with an
+ * error in the diags for a set whose contents are not known (names). */
 int rules_compile(struct rules_context *context, enum direction direction, const char *chain);
 
-/* The addresses of one family that a set covers (absent: all of them); lives in the scratch arena. */
+/* The addresses of one family that a set covers (absent: all of them); lives in the scratch arena.
+ */
 const struct spans *rules_set_spans(struct rules_context *context, const struct set *set,
                                     uint8_t family);
 

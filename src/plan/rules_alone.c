@@ -1,9 +1,9 @@
 /* A rule on its own: one with `rate` or `log`, or with sets too large to be multiplied out.
  *
- * It becomes one nft rule for each family and kind of protocol match; lists of addresses, protocols,
- * ports and types become sets. Where that are several and the rule has a rate, they jump to a chain
- * that holds the limit once. Pure. What must not happen: two limits for one rule, or a match on
- * th dport for a protocol that has no ports. */
+ * It becomes one nft rule for each family and kind of protocol match; lists of addresses,
+ * protocols, ports and types become sets. Where that are several and the rule has a rate, they jump
+ * to a chain that holds the limit once. Pure. What must not happen: two limits for one rule, or a
+ * match on th dport for a protocol that has no ports. */
 #include "plan/rules_internal.h"
 
 #include <netinet/in.h>
@@ -47,9 +47,8 @@ static void matcher_emit_set(struct rules_context *context, const struct protos 
                              struct matcher *matcher)
 {
     struct plan *plan = context->emit.plan;
-    struct set_definition set = {.family = NFT_INET,
-                                 .is_interval = matcher->kind == MATCH_KIND_PORT,
-                                 .has_counter = true};
+    struct set_definition set = {
+        .family = NFT_INET, .is_interval = matcher->kind == MATCH_KIND_PORT, .has_counter = true};
 
     key_of_kind(matcher, &set.key);
     rules_set_name(context, "protocols", set.name);
@@ -82,8 +81,8 @@ static bool matcher_fill(struct matcher *matcher, const struct protos *protos)
 }
 
 /* The address clause of the open rule; the set has been made before. */
-static void emit_clause(struct rules_context *context, const struct set *set,
-                        enum nft_field field, uint8_t family)
+static void emit_clause(struct rules_context *context, const struct set *set, enum nft_field field,
+                        uint8_t family)
 {
     const struct spans *spans = rules_set_spans(context, set, family);
     struct nft_key key = {1, {(uint8_t)field}};

@@ -1,11 +1,12 @@
 /* A group of rules whose order does not matter, as sets.
  *
- * Boxes are sorted into buckets of one verdict and one shape: which of source, destination, protocol
- * and port they look at. A bucket of one box is a rule; of one dimension: a set of merged ranges; of
- * several: a concatenation. Sets of exact values and of ranges are kept apart, since the kernel hashes
- * the former. Boxes of one concatenation must be disjoint (the kernel answers EEXIST): what overlaps
- * goes into a further set. Pure. What must not happen: a match on th dport in a shape without ports
- * (it would not match a packet without a transport header, and a refusal would be passed by). */
+ * Boxes are sorted into buckets of one verdict and one shape: which of source, destination,
+ * protocol and port they look at. A bucket of one box is a rule; of one dimension: a set of merged
+ * ranges; of several: a concatenation. Sets of exact values and of ranges are kept apart, since the
+ * kernel hashes the former. Boxes of one concatenation must be disjoint (the kernel answers
+ * EEXIST): what overlaps goes into a further set. Pure. What must not happen: a match on th dport
+ * in a shape without ports (it would not match a packet without a transport header, and a refusal
+ * would be passed by). */
 #include "plan/rules_internal.h"
 
 #include <netinet/in.h>
@@ -168,8 +169,7 @@ static void bucket_emit_addresses(struct rules_context *context, const struct bu
     bool is_interval = false;
 
     for (size_t i = 0; i < bucket->count; i++)
-        spans_add(context->scratch, &spans,
-                  is_from ? bucket->boxes[i].from : bucket->boxes[i].to);
+        spans_add(context->scratch, &spans, is_from ? bucket->boxes[i].from : bucket->boxes[i].to);
     spans_normalise(&spans, family);
     for (size_t i = 0; i < spans.list_count; i++)
         is_interval |= !span_is_single(&spans.list[i]);

@@ -5,10 +5,10 @@
 
 /* What a match says about protocol and port. The order is that of the buckets. */
 enum match_kind {
-    MATCH_KIND_ANY,  /* every protocol */
+    MATCH_KIND_ANY,   /* every protocol */
     MATCH_KIND_PLAIN, /* one protocol, all of it */
-    MATCH_KIND_PORT, /* one protocol, a range of destination ports */
-    MATCH_KIND_TYPE, /* ICMP or ICMPv6, one type */
+    MATCH_KIND_PORT,  /* one protocol, a range of destination ports */
+    MATCH_KIND_TYPE,  /* ICMP or ICMPv6, one type */
 };
 
 /* One protocol with its ports or types. */

@@ -153,9 +153,8 @@ void rules_emit_addresses(struct rules_context *context, const struct spans *spa
                           char name[NFT_NAME_SIZE])
 {
     struct plan *plan = context->emit.plan;
-    struct set_definition set = {.family = NFT_INET,
-                                 .key = {1, {(uint8_t)field_daddr(family)}},
-                                 .is_interval = true};
+    struct set_definition set = {
+        .family = NFT_INET, .key = {1, {(uint8_t)field_daddr(family)}}, .is_interval = true};
 
     rules_set_name(context, "addresses", set.name);
     memcpy(name, set.name, NFT_NAME_SIZE);

@@ -15,8 +15,8 @@ void term_match_proto(struct plan *plan, const struct proto_match *proto)
     if (proto->kind == MATCH_KIND_PORT)
         term_match_port(plan, proto->x_first, proto->x_last);
     else if (proto->kind == MATCH_KIND_TYPE)
-        term_match_byte(
-            plan, proto->first == IPPROTO_ICMP ? FIELD_ICMP_TYPE : FIELD_ICMPV6_TYPE, type);
+        term_match_byte(plan, proto->first == IPPROTO_ICMP ? FIELD_ICMP_TYPE : FIELD_ICMPV6_TYPE,
+                        type);
 }
 
 void term_match_span(struct plan *plan, enum nft_field field, const struct span *span,

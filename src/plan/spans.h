@@ -1,5 +1,5 @@
-/* Sets of addresses of one family as sorted, disjoint, merged ranges of 128-bit numbers: the form in
- * which rules are compared and compiled, quick for millions of prefixes. Pure. */
+/* Sets of addresses of one family as sorted, disjoint, merged ranges of 128-bit numbers: the form
+ * in which rules are compared and compiled, quick for millions of prefixes. Pure. */
 #pragma once
 
 #include "base/addr.h"

@@ -125,8 +125,7 @@ static void emit_neighbours(const struct build *build, const struct emit *emit,
         if (!prefixes_have(&link->addresses, ADDR_V6))
             continue;
         emit_rule(emit, chain_names[direction]);
-        term_match_ifname(emit->plan,
-                          direction == DIRECTION_IN ? FIELD_IIFNAME : FIELD_OIFNAME,
+        term_match_ifname(emit->plan, direction == DIRECTION_IN ? FIELD_IIFNAME : FIELD_OIFNAME,
                           link->link->ifname);
         term_match_family(emit->plan, ADDR_V6);
         term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);

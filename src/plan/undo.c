@@ -2,8 +2,8 @@
  *
  * What only this jail has goes first and without a lock: its elements (nobody is sent to it any
  * more), then its links. What it shared goes under the pool's lock, as far as no other record names
- * it: forwarding before the guards that made it safe, elements, bridges, tables. Pure. What must not
- * happen: something that a running jail needs being removed, or a link that is not ours. */
+ * it: forwarding before the guards that made it safe, elements, bridges, tables. Pure. What must
+ * not happen: something that a running jail needs being removed, or a link that is not ours. */
 #include "plan/undo.h"
 
 #include "plan/emit.h"

@@ -2,8 +2,8 @@
  * invented host, for the golden tests. Opens nothing but the named files.
  *
  * Without an option: one line per op, and the rulesets. --script: the shell script of plan_print();
- * --undo: what undo_own() and undo_shared() would do; --other: a jail with this policy runs already.
- * Exit status 0, 1 on errors (printed), 2 when it cannot work. */
+ * --undo: what undo_own() and undo_shared() would do; --other: a jail with this policy runs
+ * already. Exit status 0, 1 on errors (printed), 2 when it cannot work. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "plan/build.h"

@@ -70,9 +70,8 @@ static inline struct facts *fixture_facts(void)
         struct fact_address *address = ARENA_PUSH(facts->arena, facts, addresses);
 
         memcpy(address->ifname, addresses[i].ifname, strlen(addresses[i].ifname));
-        assert_int_equal(prefix_parse(addresses[i].prefix, strlen(addresses[i].prefix),
-                                      &address->prefix),
-                         0);
+        assert_int_equal(
+            prefix_parse(addresses[i].prefix, strlen(addresses[i].prefix), &address->prefix), 0);
     }
     return facts;
 }

@@ -7,7 +7,7 @@
 
 #define POLICY                                                                                     \
     "name web\n"                                                                                   \
-    "network app { address 10.10.0.1/24; address fd00:10::1/64; nat }\n"                          \
+    "network app { address 10.10.0.1/24; address fd00:10::1/64; nat }\n"                           \
     "link eth0 bridge app\n"                                                                       \
     "publish 8080 to 80\npublish any:8443 to 443\nallow out tcp to host port 53\n"
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #define HEADER                                                                                     \
-    "network app { address 10.10.0.1/24; address fd00:10::1/64 }\n"                               \
+    "network app { address 10.10.0.1/24; address fd00:10::1/64 }\n"                                \
     "link eth0 bridge app { address 10.10.0.5/24; address fd00:10::5/64 }\n"
 
 static uint64_t state = 88172645463325252u;
@@ -34,8 +34,8 @@ static void put_address(struct buf *out, bool v6)
 
 static void put_item(struct buf *out)
 {
-    static const char *const words[] = {"gateway", "host", "private", "link-local", "multicast",
-                                        "metadata", "broadcast"};
+    static const char *const words[] = {"gateway",   "host",     "private",  "link-local",
+                                        "multicast", "metadata", "broadcast"};
     bool v6 = pick(2);
 
     switch (pick(6)) {
@@ -83,8 +83,8 @@ static void put_rule(struct buf *out)
 {
     static const char *const verdicts[] = {"allow", "deny", "drop"};
     static const char *const directions[] = {"in", "out", "forward"};
-    static const char *const protocols[] = {"tcp",    "udp",    "tcp,udp", "sctp", "icmp",
-                                            "icmp 8", "icmpv6", "icmpv6 128", "47", "tcp,icmp"};
+    static const char *const protocols[] = {"tcp",    "udp",    "tcp,udp",    "sctp", "icmp",
+                                            "icmp 8", "icmpv6", "icmpv6 128", "47",   "tcp,icmp"};
     unsigned protocol = pick(16);
 
     buf_printf(out, "%s %s", verdicts[pick(3)], directions[pick(3)]);
@@ -135,7 +135,7 @@ static bool contains(void *context, const struct set_item *item, const struct ad
 
 static struct model_packet random_packet(void)
 {
-    static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_TCP,    IPPROTO_UDP, IPPROTO_SCTP,
+    static const uint8_t protocols[] = {IPPROTO_TCP,  IPPROTO_TCP,    IPPROTO_UDP, IPPROTO_SCTP,
                                         IPPROTO_ICMP, IPPROTO_ICMPV6, 47,          255};
     struct model_packet packet = {.iifname = "eth0", .oifname = "eth0", .ct_state = 8};
     bool v6 = pick(2);
@@ -292,8 +292,7 @@ static void test_million_prefixes(void **unused)
         memcpy(items[i].range.last.bytes, &value, 4);
     }
     for (size_t i = 0; i < 2; i++)
-        policy->rules[i].to =
-            (struct set){.given = true, .items = items, .items_count = COUNT};
+        policy->rules[i].to = (struct set){.given = true, .items = items, .items_count = COUNT};
     start = seconds();
     plan = fixture_plan(policy, facts, policy_diags(policy));
     assert_true(seconds() - start < 3.0);
@@ -413,9 +412,9 @@ static void test_published_port(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_policies),    cmocka_unit_test(test_ten_thousand_rules),
-        cmocka_unit_test(test_million_prefixes),   cmocka_unit_test(test_rate_is_one_limit),
-        cmocka_unit_test(test_log_prefix),         cmocka_unit_test(test_empty_policy_is_closed),
+        cmocka_unit_test(test_random_policies),  cmocka_unit_test(test_ten_thousand_rules),
+        cmocka_unit_test(test_million_prefixes), cmocka_unit_test(test_rate_is_one_limit),
+        cmocka_unit_test(test_log_prefix),       cmocka_unit_test(test_empty_policy_is_closed),
         cmocka_unit_test(test_published_port),
     };
 
