@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #define SERVICE_READY_TIMEOUT_MS 5000
+#define SERVICE_LAST_WORDS_MS    500
 
 int service_find(char *path, size_t size, struct error *error)
 {
@@ -249,7 +250,8 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     placement_end(&placement);
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);
-    *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_read)};
+    *ret_service = (struct service){
+        .pid = pid, .report_fd = take_fd(&report_read), .logs = policy->log_denied};
     return 0;
 }
 
@@ -271,8 +273,19 @@ int service_wait_ready(const struct service *service, struct error *error)
     return 0;
 }
 
+/* It ends by itself when init has ended, and counts what was denied before it does. */
+static void await_last_words(const struct service *service)
+{
+    struct pollfd wait = {.fd = service->report_fd, .events = 0};
+
+    while (poll(&wait, 1, SERVICE_LAST_WORDS_MS) < 0 && errno == EINTR)
+        continue;
+}
+
 void service_stop(struct service *service)
 {
+    if (service->pid > 0 && service->logs)
+        await_last_words(service);
     if (service->pid > 0) {
         (void)kill(service->pid, SIGKILL);    /* it may have ended already */
         (void)waitpid(service->pid, NULL, 0); /* the same */

@@ -8,6 +8,7 @@
 struct service {
     pid_t pid;     /* 0: none */
     int report_fd; /* EOF when the service has gone */
+    bool logs;
 };
 
 /* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */
@@ -23,4 +24,5 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
 /* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */
 int service_wait_ready(const struct service *service, struct error *error);
 
+/* Ends it; a service that logs gets a moment after init's end to say what it still has to say. */
 void service_stop(struct service *service);
