@@ -55,7 +55,7 @@ static int look(struct claim *claim, bool privileged, struct error *error)
             return result;
     }
     if (claim->directory)
-        result = lease_scan(claim->directory, claim->name, claim->facts, NULL, NULL, error);
+        result = lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
     if (result == 0)
         result = facts_collect(claim->host, claim->facts, error);
     return result;
@@ -211,7 +211,7 @@ int claim_look(struct claim *claim, const struct policy *policy, struct diags *d
     claim->facts->privileged = true;
     int result = 0;
     if (claim->directory)
-        result = lease_scan(claim->directory, claim->name, claim->facts, NULL, NULL, error);
+        result = lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
     if (result == 0)
         result = facts_collect(NULL, claim->facts, error);
     claim->facts->privileged = true;
