@@ -29,6 +29,11 @@
 
 #define EXPRESSION_TEXT_SIZE 1024
 
+/* Every part of a dump walks the set from its beginning, so counting 2,000,000 elements takes the
+ * kernel minutes. For sets beyond this the acknowledged transaction, which is all or nothing, has
+ * to do. */
+#define COUNTED_ELEMENTS_MAX 65536
+
 /* State of one read-back. `seen` has one flag per op of the plan. */
 struct verification {
     struct nl *nl;
@@ -308,11 +313,14 @@ static int check_elements(struct verification *v)
         const struct op *op = &v->plan->ops[i];
         if (op->kind != OP_NFT_SET_ADD || op->where != WHERE_JAIL)
             continue;
+        size_t wanted = wanted_elements(v->plan, op);
+        if (wanted > COUNTED_ELEMENTS_MAX)
+            continue;
         v->element_count = 0;
         int r = dump(v, NFT_MSG_GETSETELEM, take_elements, op);
         if (r < 0)
             return r;
-        if (v->element_count != wanted_elements(v->plan, op))
+        if (v->element_count != wanted)
             return differs(v, op, "other elements in set", op->set.name);
     }
     return 0;
