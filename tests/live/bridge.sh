@@ -180,8 +180,7 @@ POLICY
     serve_in_jail one "$T/one.conf" tcp 0.0.0.0 80 tcp :: 80
     for b in 10.68.0.11 fd00:68::11; do
         assert_connect ok -- tcp "$b" 80
-        run "$NETJAIL" -p "$T/two.conf" "$NET" try tcp "$b" 80
-        assert_lacks "$out" ok
+        assert_no_connect "$NETJAIL" -p "$T/two.conf" -- tcp "$b" 80
     done
     end_jail one
 }
@@ -255,8 +254,7 @@ root_spoofed_source_addresses_do_not_leave_the_port() {
     jail_exec red ip link set eth0 address 02:00:00:00:00:99
     jail_exec red ip link set eth0 up
     jail_exec red ip route replace default via 10.10.0.1
-    run jail_exec red ping -nqc1 -W1 10.10.0.1
-    [ "$status" -ne 0 ] || fail "a false MAC address passed the port"
+    assert_fails jail_exec red ping -nqc1 -W1 10.10.0.1
     end_jail red
 }
 
@@ -270,8 +268,7 @@ allow out to { 203.0.113.0/24, 2001:db8:5::/48 }
 POLICY
     )
     for a in 10.10.0.1 "$HOST4" fd00:10::1 "$HOST6"; do
-        run "$NETJAIL" -p "$file" "$NET" try tcp "$a" 22
-        assert_lacks "$out" ok
+        assert_no_connect "$NETJAIL" -p "$file" -- tcp "$a" 22
     done
     file=$(policy opened <<POLICY
 $NETWORK

@@ -21,7 +21,7 @@ LIVE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TEST_TOP=${TEST_TOP:-$(cd "$LIVE_DIR/../.." && pwd)}
 : "${NETJAIL:=$TEST_TOP/build/netjail}" "${NETJAILCTL:=$TEST_TOP/build/netjailctl}"
 : "${TEST_UID:=64321}" # the ordinary user: an id without an account, as in a container
-PATH=$PATH:/usr/sbin:/sbin
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin # the caller's may be closed to the user
 export TEST_TOP NETJAIL NETJAILCTL TEST_UID PATH
 NET=$LIVE_DIR/net.py
 
@@ -78,6 +78,15 @@ assert_status() { # assert_status N CMD...: as run, and the exit status is N
         fail "exit status $status, expected $expected: $*"$'\n'"stdout: $out"$'\n'"stderr: $err"
 }
 
+# assert_fails CMD...: it runs and fails by itself: a netjail that could not start it proves nothing.
+assert_fails() {
+    run "$@"
+    case $status in
+    0) fail "it succeeded: $*"$'\n'"stdout: $out" ;;
+    125 | 126 | 127) fail "it did not run at all (status $status): $*"$'\n'"stderr: $err" ;;
+    esac
+}
+
 # wait_for SECONDS CMD...: polls until CMD succeeds.
 wait_for() {
     local end=$((SECONDS + $1))
@@ -122,10 +131,25 @@ assert_connect() { # assert_connect EXPECTED [PREFIX CMD...] -- PROTO ADDR PORT
         shift
     done
     shift
-    got=$("${prefix[@]}" "$NET" try "$@" 2>&1) || :
+    got=$("${prefix[@]}" "$NET" try "$@") || :
     case $got in
     "$expected" | "$expected "*) ;;
     *) fail "connect $*: got '$got', expected '$expected'" ;;
+    esac
+}
+
+# assert_no_connect [PREFIX CMD...] -- PROTO ADDR PORT: however it is refused, there is no answer.
+assert_no_connect() {
+    local got prefix=()
+    while [ "$1" != -- ]; do
+        prefix+=("$1")
+        shift
+    done
+    shift
+    got=$("${prefix[@]}" "$NET" try "$@") || :
+    case $got in
+    refused | denied | unreachable | timeout) ;;
+    *) fail "connect $*: got '$got', expected a refusal" ;;
     esac
 }
 
@@ -263,7 +287,9 @@ host_snapshot() {
     fi
     cut -d' ' -f3- /proc/self/mountinfo
     ps -eo comm=,args= | grep -vE '^(ps|bash|grep|sort|kworker.*) ' | sort
-    ls -A /run /run/netns /run/netjail "${XDG_RUNTIME_DIR:-/nonexistent}" 2> /dev/null
+    # The state directory itself stays (it holds the lock), but nothing in it.
+    ls -A /run /run/netns "${XDG_RUNTIME_DIR:-/nonexistent}" 2> /dev/null | grep -vx netjail
+    find /run/netjail "${XDG_RUNTIME_DIR:-/nonexistent}/netjail" -mindepth 1 ! -name lock 2> /dev/null
     sysctl_snapshot
 }
 
@@ -274,9 +300,9 @@ sysctl_snapshot() {
 }
 
 # assert_host_clean: the fake host is as it was when the test function began. Clean-up may
-# still be under way in the background (netjail gives the prompt back first): up to 10 s, or $1.
+# still be under way in the background (netjail gives the prompt back first): up to 5 s, or $1.
 assert_host_clean() {
-    local end=$((SECONDS + ${1:-10}))
+    local end=$((SECONDS + ${1:-5}))
     while :; do
         host_snapshot > "$T/after" 2>&1
         cmp -s "$T/before" "$T/after" && return

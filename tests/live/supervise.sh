@@ -98,8 +98,11 @@ both_terminal() {
     [ "$status" -eq 0 ] || fail "$out $err"
 }
 
-both_nested() {
-    assert_status 5 "$NETJAIL" -q -e 'namespaces allow' "$NETJAIL" -q sh -c 'exit 5'
+# The inner one cannot mount a /proc of its own below the outer one's, and says so.
+user_nested() {
+    assert_status 5 "$NETJAIL" -q -e 'namespaces allow' "$NETJAIL" -q -e 'processes shared' sh -c 'exit 5'
+    assert_status 125 "$NETJAIL" -q -e 'namespaces allow' "$NETJAIL" -q sh -c 'exit 5'
+    assert_contains "$err" 'processes shared'
 }
 
 run_tests "$@"
