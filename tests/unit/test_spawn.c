@@ -154,6 +154,8 @@ static void test_identity_unknown(void **state)
 
         assert_int_equal(identity_resolve(&policy, true, &identity, &error), -ENOENT);
         assert_int_equal(error.where.line, 9);
+        policy.group = "0"; /* a group given does not make up for it */
+        assert_int_equal(identity_resolve(&policy, true, &identity, &error), -ENOENT);
     }
 }
 

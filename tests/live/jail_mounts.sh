@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# What the jail's mounts hide and lock: /run without the host's sockets, /proc and /sys of the jail, read-only
+# sysctls, a current directory in what is covered.
+. "$(dirname "$0")/lib.sh"
+
+# A socket file at each path, as its daemon would make it.
+make_sockets() {
+    python3 - "$@" << 'PY'
+import os, socket, sys
+for path in sys.argv[1:]:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    socket.socket(socket.AF_UNIX).bind(path)
+PY
+}
+
+MASKED=(/run/docker.sock /run/containerd/containerd.sock /run/podman/podman.sock /run/crio/crio.sock
+    /run/dbus/system_bus_socket /run/systemd/private /run/systemd/resolve/io.systemd.Resolve
+    /run/nscd/socket /run/avahi-daemon/socket)
+
+root_host_sockets_are_hidden() {
+    local path
+    make_sockets "${MASKED[@]}" /run/systemd/journal/socket /run/other.sock
+    mkdir -p /run/user/1000/podman /run/app
+    make_sockets /run/user/1000/bus /run/user/1000/podman/podman.sock /run/user/1000/pulse
+    echo data > /run/app/file
+    ln -s app /run/link
+    for path in "${MASKED[@]}" /run/user/1000/bus /run/user/1000/podman; do
+        assert_status 1 "$NETJAIL" -q test -e "$path"
+    done
+    for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/pulse; do
+        assert_status 0 "$NETJAIL" -q test -S "$path"
+    done
+    assert_status 0 "$NETJAIL" -q cat /run/link/file
+    assert_equal "$out" data
+    assert_status 0 "$NETJAIL" -q -e 'unix-sockets host' test -S /run/docker.sock
+    rm -rf /run/docker.sock /run/containerd /run/podman /run/crio /run/dbus /run/systemd /run/nscd \
+        /run/avahi-daemon /run/app /run/link /run/other.sock /run/user/1000
+}
+
+# A daemon that comes back makes its socket anew: it must stay hidden.
+root_a_new_socket_stays_hidden() {
+    make_sockets /run/docker.sock
+    mkfifo "$T/go"
+    "$NETJAIL" -q sh -c 'echo up; read -r line; test ! -e /run/docker.sock' < "$T/go" > "$T/out" &
+    local pid=$! code=0
+    remember_process "$pid"
+    exec 9> "$T/go"
+    wait_for_file "$T/out"
+    rm /run/docker.sock
+    make_sockets /run/docker.sock
+    echo go >&9
+    exec 9>&-
+    wait "$pid" || code=$?
+    rm /run/docker.sock
+    assert_equal "$code" 0 "the new socket is hidden"
+}
+
+# From a current directory below /run the covered one must not be reached.
+root_current_directory_is_the_jails() {
+    make_sockets /run/docker.sock
+    mkdir -p /run/app
+    cd /run/app || fail "cannot enter /run/app"
+    run "$NETJAIL" -q sh -c 'ls ..; pwd'
+    cd / && rm -r /run/app /run/docker.sock
+    assert_equal "$status" 0
+    assert_lacks "$out" docker.sock
+    assert_contains "$out" /run/app
+}
+
+both_sysctls_are_read_only() {
+    assert_fails "$NETJAIL" -q sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
+    assert_fails "$NETJAIL" -q sh -c 'echo x > /proc/sys/kernel/hostname'
+}
+
+root_no_magic_file_is_writable() {
+    assert_fails "$NETJAIL" -q sh -c ': > /proc/sysrq-trigger'
+    assert_fails "$NETJAIL" -q sh -c ': > /sys/kernel/uevent_seqnum'
+}
+
+both_init_cannot_be_looked_into() {
+    assert_fails "$NETJAIL" -q cat /proc/1/environ
+    assert_fails "$NETJAIL" -q ls /proc/1/fd
+    assert_status 0 "$NETJAIL" -q sh -c 'kill -KILL 1 2> /dev/null; exit 0'
+}
+
+both_no_new_namespaces() {
+    assert_fails "$NETJAIL" -q unshare --user true
+    assert_fails "$NETJAIL" -q unshare --net true
+    assert_fails "$NETJAIL" -q mount -t tmpfs none /tmp
+}
+
+run_tests "$@"
