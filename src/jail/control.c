@@ -190,8 +190,8 @@ static int failure_take(const struct control_failure *failure, struct error *err
     return code;
 }
 
-int control_receive_report(int fd, enum jail_state state, bool wait,
-                           struct control_message *ret_message, int *ret_fds, struct error *error)
+int control_receive_report(int fd, int state, bool wait, struct control_message *ret_message,
+                           int *ret_fds, struct error *error)
 {
     struct packet packet;
     const struct rule *rule;

@@ -67,8 +67,9 @@ int control_send_failure(int fd, const struct error *error);
 int control_receive_command(int fd, bool wait, struct control_message *ret_message);
 
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
- * descriptors as in the table, permitted in `state`. *ret_fds (CONTROL_FDS of them) is written only
+ * descriptors as in the table, permitted in `state` (enum
+ * jail_state). *ret_fds (CONTROL_FDS of them) is written only
  * for CONTROL_OPENED. For CONTROL_FAILED *error is filled and its code returned. -EPIPE: init is
  * gone. -EAGAIN: see above. */
-int control_receive_report(int fd, enum jail_state state, bool wait,
-                           struct control_message *ret_message, int *ret_fds, struct error *error);
+int control_receive_report(int fd, int state, bool wait, struct control_message *ret_message,
+                           int *ret_fds, struct error *error);

@@ -237,8 +237,8 @@ static int clone_init(const struct jail_setup *setup, bool user_namespace, struc
 
     struct init_args args = {.setup = setup,
                              .netjail_pid = getpid(),
-                             .control_fd = control[1],
-                             .service_fd = service[1],
+                             .control_fd = control_theirs,
+                             .service_fd = service_theirs,
                              .supervisor_control_fd = control[0],
                              .supervisor_service_fd = service[0],
                              .user_namespace = user_namespace};

@@ -51,6 +51,18 @@ static void check(int status, const char *what)
     exit(1);
 }
 
+/* Compares all 64 bits of an argument. */
+static struct scmp_arg_cmp argument(unsigned number, enum scmp_compare op, uint64_t value)
+{
+    return (struct scmp_arg_cmp){.arg = number, .op = op, .datum_a = value};
+}
+
+static struct scmp_arg_cmp argument_masked(unsigned number, uint64_t mask, uint64_t value)
+{
+    return (struct scmp_arg_cmp){
+        .arg = number, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 /* An empty filter for all arches; unknown ones end the process. */
 static scmp_filter_ctx filter_new(uint32_t action, bool all_arches)
 {
@@ -88,7 +100,7 @@ static void refuse(scmp_filter_ctx filter, int error, const char *const *names)
 static void refuse_masked(scmp_filter_ctx filter, int error, const char *name, unsigned arg,
                           uint32_t mask, uint32_t value)
 {
-    struct scmp_arg_cmp compare = SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, mask, value);
+    struct scmp_arg_cmp compare = argument_masked(arg, mask, value);
 
     rule(filter, SCMP_ACT_ERRNO((uint32_t)error), name, 1, &compare);
 }
@@ -169,7 +181,7 @@ static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
                  {FAMILY_INET6, AF_INET6},
                  {FAMILY_UNIX, AF_UNIX},
                  {FAMILY_NETLINK, AF_NETLINK}};
-    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK);
+    struct scmp_arg_cmp compare = argument(0, SCMP_CMP_GT, AF_NETLINK);
 
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &compare);
     for (int family = 0; family <= AF_NETLINK; family++) {
@@ -179,7 +191,7 @@ static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
             keep = keep || (family == known[i].family && (allowed & known[i].flag));
         if (keep)
             continue;
-        compare = SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family);
+        compare = argument(0, SCMP_CMP_EQ, (uint64_t)family);
         rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socket", 1, &compare);
     }
 }
@@ -188,8 +200,8 @@ static void refuse_families(scmp_filter_ctx filter, unsigned allowed)
 static void refuse_protocol(scmp_filter_ctx filter, int family, enum scmp_compare op,
                             uint64_t protocol)
 {
-    struct scmp_arg_cmp compare[] = {SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family),
-                                     SCMP_A2_64(op, protocol)};
+    struct scmp_arg_cmp compare[] = {argument(0, SCMP_CMP_EQ, (uint64_t)family),
+                                     argument(2, op, protocol)};
 
     rule(filter, SCMP_ACT_ERRNO(EPROTONOSUPPORT), "socket", 2, compare);
 }
@@ -197,8 +209,8 @@ static void refuse_protocol(scmp_filter_ctx filter, int family, enum scmp_compar
 /* Refuses socket(family, type, *). */
 static void refuse_type(scmp_filter_ctx filter, int family, uint32_t type)
 {
-    struct scmp_arg_cmp compare[] = {SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family),
-                                     SCMP_A1_64(SCMP_CMP_MASKED_EQ, TYPE_MASK, type)};
+    struct scmp_arg_cmp compare[] = {argument(0, SCMP_CMP_EQ, (uint64_t)family),
+                                     argument_masked(1, TYPE_MASK, type)};
 
     rule(filter, SCMP_ACT_ERRNO(EPERM), "socket", 2, compare);
 }
@@ -230,7 +242,7 @@ static void refuse_netlink(scmp_filter_ctx filter, bool namespaces)
 static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
 {
     scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
-    struct scmp_arg_cmp compare = SCMP_A0_64(SCMP_CMP_GE, 2);
+    struct scmp_arg_cmp compare = argument(0, SCMP_CMP_GE, 2);
 
     refuse_families(filter, allowed);
     if (allowed & FAMILY_INET)
@@ -240,7 +252,7 @@ static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
     if (allowed & FAMILY_NETLINK)
         refuse_netlink(filter, namespaces);
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
-    compare = SCMP_A0_64(SCMP_CMP_EQ, 0);
+    compare = argument(0, SCMP_CMP_EQ, 0);
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
     return filter;
 }
@@ -315,13 +327,13 @@ static const char *const service_calls[] = {
 static scmp_filter_ctx service_filter(void)
 {
     scmp_filter_ctx filter = filter_new(SCMP_ACT_ERRNO(EPERM), false);
-    struct scmp_arg_cmp compare = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0);
+    struct scmp_arg_cmp compare = argument_masked(2, 4 /* PROT_EXEC */, 0);
 
     for (size_t i = 0; service_calls[i]; i++)
         rule(filter, SCMP_ACT_ALLOW, service_calls[i], 0, NULL);
     rule(filter, SCMP_ACT_ALLOW, "mmap", 1, &compare);
     rule(filter, SCMP_ACT_ALLOW, "mprotect", 1, &compare);
-    compare = SCMP_A1_64(SCMP_CMP_MASKED_EQ, LOW_32_BITS, FIONREAD);
+    compare = argument_masked(1, LOW_32_BITS, FIONREAD);
     rule(filter, SCMP_ACT_ALLOW, "ioctl", 1, &compare);
     return filter;
 }

@@ -79,7 +79,7 @@ root_no_magic_file_is_writable() {
 
 both_init_cannot_be_looked_into() {
     assert_fails "$NETJAIL" -q cat /proc/1/environ
-    assert_fails "$NETJAIL" -q ls /proc/1/fd
+    assert_fails "$NETJAIL" -q readlink /proc/1/exe
     assert_status 0 "$NETJAIL" -q sh -c 'kill -KILL 1 2> /dev/null; exit 0'
 }
 
