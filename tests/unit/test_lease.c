@@ -165,7 +165,7 @@ static void test_untrusted_directory(void **state)
     (void)state; /* no fixture */
     struct lease_directory *directory = NULL;
     struct error error = {0};
-    assert_int_equal(chmod(state_path, 0777), 0);
+    assert_int_equal(chmod(state_path, 0702), 0);
     assert_int_equal(lease_directory_open(true, &directory, &error), -EPERM);
     assert_int_equal(chmod(state_path, 0770), 0);
     assert_int_equal(lease_directory_open(true, &directory, &error), -EPERM);
