@@ -27,14 +27,16 @@ static int collect_values(const struct options *options, struct policy *policy,
 
         if (!equals || equals == text)
             return error_set(error, -EINVAL, "-D '%s': not NAME=VALUE", text);
+        size_t value_at = (size_t)(equals + 1 - text);
+        size_t value_length = strlen(equals + 1);
         values[i] = (struct policy_value){
-            .name = arena_strndup(policy->arena, text, (size_t)(equals - text)),
+            .name = arena_strndup(policy->arena, text, value_at - 1),
             .value = equals + 1,
             .where = {.source =
                           sources_add(&policy->sources, "option -D", text, strlen(text), true),
                       .line = 1,
-                      .column = 1,
-                      .length = (uint32_t)strlen(text)},
+                      .column = (uint32_t)value_at + 1,
+                      .length = value_length ? (uint32_t)value_length : 1},
         };
     }
     return 0;
@@ -86,7 +88,7 @@ static void net_statement(const struct policy *policy, const char *net, struct b
 }
 
 static void parse_net(const struct options *options, struct policy *policy, struct diags *diags,
-                      const struct policy_reader *reader)
+                      const struct policy_reader *reader, const struct policy_value *values)
 {
     cleanup_buf struct buf text = {0};
 
@@ -100,7 +102,7 @@ static void parse_net(const struct options *options, struct policy *policy, stru
     }
     net_statement(policy, options->net, &text);
     (void)policy_parse(policy, diags, "option --net", NULL, buf_text(&text), text.length, true,
-                       reader, NULL, 0); /* errors are counted in diags */
+                       reader, values, options->values_count); /* errors are counted in diags */
 }
 
 static void parse_statements(const struct options *options, struct policy *policy,
@@ -135,11 +137,11 @@ static int assemble(const struct options *options, struct assembled *assembled,
         if (result < 0)
             return result == -EINVAL ? -EPERM : result;
         note_file(policy, file.path);
-        (void)policy_parse(policy, diags, file.path, file.path, file.text, file.length, false,
+        (void)policy_parse(policy, diags, file.path, file.canonical, file.text, file.length, false,
                            &reader, values, options->values_count); /* counted in diags */
         trusted_file_free(&file);
     }
-    parse_net(options, policy, diags, &reader);
+    parse_net(options, policy, diags, &reader, values);
     parse_statements(options, policy, diags, &reader, values);
     (void)policy_check(policy, diags); /* errors are counted in diags */
     if (diags->error_count == 0)

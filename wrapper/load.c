@@ -16,7 +16,8 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
-#define SYMLINKS_MAX 40 /* as the kernel's own limit, path_resolution(7) */
+#define CANONICAL_SIZE (2 * PATH_MAX)
+#define SYMLINKS_MAX   40 /* as the kernel's own limit, path_resolution(7) */
 
 /* The state of a walk: where we are and what is still to go. */
 struct walk {
@@ -29,6 +30,7 @@ struct walk {
 void trusted_file_free(struct trusted_file *file)
 {
     free(file->path);
+    free(file->canonical);
     free(file->text);
     *file = (struct trusted_file){0};
 }
@@ -178,13 +180,12 @@ static int judge_directory(const struct walk *walk, struct error *error)
 }
 
 /* Opens the last component for reading and judges it. */
-static int walk_open_file(const struct walk *walk, const char *name, int *ret_fd,
-                          struct error *error)
+static int walk_open_file(const struct walk *walk, const char *name, char shown[CANONICAL_SIZE],
+                          int *ret_fd, struct error *error)
 {
     struct stat status;
-    char shown[2 * PATH_MAX];
 
-    (void)snprintf(shown, sizeof shown, "%s/%s", walk->shown, name); /* fits: both are bounded */
+    (void)snprintf(shown, CANONICAL_SIZE, "%s/%s", walk->shown, name); /* fits: both are bounded */
     cleanup_fd int fd =
         openat(walk->directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
@@ -203,7 +204,8 @@ static int walk_open_file(const struct walk *walk, const char *name, int *ret_fd
 }
 
 /* Walks to the file and opens it; directories are judged as the walk passes through them. */
-static int open_trusted(const char *path, int *ret_fd, struct error *error)
+static int open_trusted(const char *path, char canonical[CANONICAL_SIZE], int *ret_fd,
+                        struct error *error)
 {
     struct walk walk;
     char name[NAME_MAX + 1];
@@ -221,7 +223,7 @@ static int open_trusted(const char *path, int *ret_fd, struct error *error)
         } else if (S_ISLNK(status.st_mode)) {
             result = walk_symlink(&walk, name, &status, error);
         } else if (walk_is_last(&walk)) {
-            result = walk_open_file(&walk, name, ret_fd, error);
+            result = walk_open_file(&walk, name, canonical, ret_fd, error);
             goto out;
         } else {
             result = walk_enter(&walk, name, error);
@@ -250,8 +252,8 @@ static int read_whole(int fd, const char *path, char **ret_text, size_t *ret_len
         if (got == 0)
             break;
         length += (size_t)got;
-        if (length > POLICY_FILE_MAX)
-            return error_set(error, -EFBIG, "'%s' is larger than 16 MiB", path);
+        if (length > LOAD_FILE_MAX)
+            return error_set(error, -EFBIG, "'%s' is larger than 64 MiB", path);
         if (length == capacity) {
             char *larger = realloc(text, 2 * capacity + 1);
             if (!larger)
@@ -272,14 +274,16 @@ int load_trusted(const char *path, struct trusted_file *ret_file, struct error *
 {
     cleanup_fd int fd = -1;
     struct trusted_file file = {0};
-    int result = open_trusted(path, &fd, error);
+    char canonical[CANONICAL_SIZE];
+    int result = open_trusted(path, canonical, &fd, error);
 
     if (result == 0)
         result = read_whole(fd, path, &file.text, &file.length, error);
     if (result < 0)
         return result;
     file.path = strdup(path);
-    if (!file.path) {
+    file.canonical = strdup(canonical);
+    if (!file.path || !file.canonical) {
         trusted_file_free(&file);
         return error_errno(error, -ENOMEM, "cannot read '%s'", path);
     }
@@ -370,7 +374,7 @@ static int loader_keep(struct loader *loader, struct trusted_file *file, const c
     }
     loader->files = files;
     files[loader->files_count++] = *file;
-    *ret_path = file->path;
+    *ret_path = file->canonical;
     *ret_text = file->text;
     *ret_length = file->length;
     return 0;

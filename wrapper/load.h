@@ -4,8 +4,9 @@
 #include "policy/policy.h"
 
 struct trusted_file {
-    char *path; /* as it is shown; owned */
-    char *text; /* `length` bytes, NUL behind them; owned */
+    char *path;      /* as it is shown; owned */
+    char *canonical; /* absolute, without links: one name per file; owned */
+    char *text;      /* `length` bytes, NUL behind them; owned */
     size_t length;
 };
 
@@ -21,7 +22,8 @@ void trusted_file_free(struct trusted_file *file);
  * entered. 0, or a negative errno with *error filled; -ENOENT only when there is no such file. */
 int load_trusted(const char *path, struct trusted_file *ret_file, struct error *error);
 
-#define POLICY_FILE_MAX (16u << 20)
+/* What `define NAME file` may read; the parser holds policies themselves to 16 MiB. */
+#define LOAD_FILE_MAX (64u << 20)
 
 /* Reads the policy that the user named: a path (with '/'), a file in the working directory (ending
  * in ".conf"), else NAME or NAME.conf in the policy path: $XDG_CONFIG_HOME/netjail, /etc/netjail,
