@@ -1,5 +1,5 @@
-/* Carries out plans. The interpreter in apply.c knows no system call: it goes through struct kernel,
- * whose functions are the real ones (kernel_open()) or a test's that fail at step k. */
+/* Carries out plans. The interpreter in apply.c knows no system call: it goes through struct
+ * kernel, whose functions are the real ones (kernel_open()) or a test's that fail at step k. */
 #pragma once
 
 #include "plan/plan.h"
@@ -23,8 +23,8 @@ struct kernel_functions {
 
 /* The result of apply_plan(): what was done, and the sockets that OP_LISTEN opened. */
 struct applied {
-    size_t done;        /* ops [0, done) are done */
-    int *listen_fds;    /* one per op of the plan; -1 where it is no OP_LISTEN. Owned. */
+    size_t done;         /* ops [0, done) are done */
+    int *listen_fds;     /* one per op of the plan; -1 where it is no OP_LISTEN. Owned. */
     size_t listen_count; /* length of listen_fds = plan->ops_count */
 };
 
@@ -43,9 +43,9 @@ void applied_free(struct applied *applied);
 /* Opens the real kernel. Descriptors of the jail (-1: none) come from init and stay the caller's;
  * `use_host` opens route and nftables sockets in the present namespace, too. */
 struct jail_sockets {
-    int route_fd;  /* NETLINK_ROUTE opened in the jail */
-    int nft_fd;    /* NETLINK_NETFILTER opened in the jail */
-    int netns_fd;  /* the jail's network namespace */
+    int route_fd; /* NETLINK_ROUTE opened in the jail */
+    int nft_fd;   /* NETLINK_NETFILTER opened in the jail */
+    int netns_fd; /* the jail's network namespace */
 };
 int kernel_open(const struct jail_sockets *jail, bool use_host, struct kernel **ret_kernel,
                 struct error *error);
@@ -62,7 +62,7 @@ int apply_renew(struct kernel *kernel, const struct plan *plan, struct error *er
 /* Reads back what the kernel has and compares it with the plan; a mismatch is -EUCLEAN with a
  * sentence. verify_rules(): the jail's tables, chains (hook, policy), sets with their number of
  * elements, and every rule's expressions; call it before any link is up. verify_links(): links,
- * addresses and routes of the jail are those of the plan and no others (fallback tunnel devices that
- * are down are tolerated). */
+ * addresses and routes of the jail are those of the plan and no others (fallback tunnel devices
+ * that are down are tolerated). */
 int verify_rules(struct kernel *kernel, const struct plan *plan, struct error *error);
 int verify_links(struct kernel *kernel, const struct plan *plan, struct error *error);

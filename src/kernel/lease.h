@@ -1,11 +1,11 @@
 /* The state directory and the leases in it.
  *
- * <state>/lock is never unlinked: flock on it is the pool's lock, held while addresses are chosen and
- * shared objects of the host are made or removed. <state>/<jail>.lease is the record of one jail, held
- * with flock as long as the jail or its clean-up lives: an unlocked lease is a dead jail's.
- * <state> is /run/netjail for root (or where the caller may write there), else
- * $XDG_RUNTIME_DIR/netjail, else /run/user/UID/netjail; it must belong to the caller (or root, or be
- * group-writable for the group `netjail`) and not be writable by others; checked on the opened
+ * <state>/lock is never unlinked: flock on it is the pool's lock, held while addresses are chosen
+ * and shared objects of the host are made or removed. <state>/<jail>.lease is the record of one
+ * jail, held with flock as long as the jail or its clean-up lives: an unlocked lease is a dead
+ * jail's. <state> is /run/netjail for root (or where the caller may write there), else
+ * $XDG_RUNTIME_DIR/netjail, else /run/user/UID/netjail; it must belong to the caller (or root, or
+ * be group-writable for the group `netjail`) and not be writable by others; checked on the opened
  * directory. All files are opened relative to it with O_NOFOLLOW. */
 #pragma once
 
@@ -13,7 +13,8 @@
 
 struct lease_directory;
 
-/* Opens (and makes, when `create`) the state directory. -ENOENT: none can be had (*error says why). */
+/* Opens (and makes, when `create`) the state directory. -ENOENT: none can be had (*error says why).
+ */
 int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error);
 void lease_directory_close(struct lease_directory *directory);
 

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
-/* Binds the NETLINK_NETFILTER socket `fd`, which init opened in the jail, to an NFLOG group and asks
- * for the first 128 bytes of each packet. Needs CAP_NET_ADMIN over the jail. 0 or a negative errno. */
+/* Binds the NETLINK_NETFILTER socket `fd`, which init opened in the jail, to an NFLOG group and
+ * asks for the first 128 bytes of each packet. Needs CAP_NET_ADMIN over the jail. 0 or a negative
+ * errno. */
 int nflog_bind(int fd, uint16_t group, struct error *error);
