@@ -150,6 +150,18 @@ static int ssh_cover(struct error *error)
     return 0;
 }
 
+/* No program below gets anything from its set-user-ID bit or its file capabilities: no_new_privs
+ * says the same, but exec() of a program whose file capabilities the bounding set lacks (ping) fails
+ * with EPERM unless its mount is nosuid (capabilities(7)). */
+static int nosuid_everywhere(struct error *error)
+{
+    struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID};
+
+    if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attributes, sizeof attributes) < 0)
+        return error_errno(error, -errno, "cannot make the jail's mounts nosuid");
+    return 0;
+}
+
 int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,
                 struct error *error)
 {
@@ -158,6 +170,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
 
     if (status == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
         status = error_errno(error, -errno, "cannot make the jail's mounts private");
+    if (status == 0)
+        status = nosuid_everywhere(error);
     if (status == 0 && !policy->processes_shared)
         status = proc_mount(error);
     if (status == 0)
