@@ -116,7 +116,6 @@ static void collect_forwarding(struct facts *facts)
 {
     facts->ip_forward = sysctl_read_flag("net/ipv4/ip_forward");
     facts->all_forwarding6 = sysctl_read_flag("net/ipv6/conf/all/forwarding");
-    facts->has_ipv6 = facts->all_forwarding6 >= 0;
     facts->has_force_forwarding = sysctl_read_flag("net/ipv6/conf/all/force_forwarding") >= 0;
     for (size_t i = 0; i < facts->links_count; i++) {
         struct fact_link *link = &facts->links[i];
@@ -137,6 +136,8 @@ int facts_collect(struct kernel *kernel, struct facts *facts, struct error *erro
     facts->all_forwarding6 = -1;
     if (getrandom(&facts->seed, sizeof facts->seed, 0) != sizeof facts->seed)
         return error_errno(error, -errno, "cannot get random numbers");
+    /* Readable for everybody: an ordinary user publishes on ::1, too. */
+    facts->has_ipv6 = sysctl_read_flag("net/ipv6/conf/all/forwarding") >= 0;
     if (!kernel || kernel_real(kernel)->host_route.fd < 0)
         return 0;
     facts->privileged = true;
