@@ -198,7 +198,7 @@ allow in
 allow out
 POLICY
     )
-    assert_status 0 "$NETJAIL" --wait-clean -p "$file" ping -nqc1 -W2 10.69.0.1
+    assert_status 0 "$NETJAIL" --wait-clean -p "$file" --user daemon ping -nqc1 -W2 10.69.0.1
     ip link show ext_br > /dev/null || fail "an external bridge was removed"
     assert_equal "$(ip address show ext_br | grep -c 'inet 10.69.0.1/24')" 1
     wait_for 5 eval '[ -z "$(ls /sys/class/net/ext_br/brif)" ]'

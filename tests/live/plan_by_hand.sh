@@ -5,21 +5,22 @@
 state_of() { # state_of CMD...: what the namespace that CMD enters looks like
     "$@" nft -s list ruleset | sed -E 's/ expires [0-9a-z]+//'
     "$@" ip -o link show | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/link\/ether [0-9a-f:]+//; s/ link-netns[a-z]* [^ ]+//; s/state [A-Z]+//'
-    "$@" ip -o address show | sed -E 's/^[0-9]+: //; s/inet6 fe80[^ ]+//; s/ valid_lft.*//; s/ +proto [a-z_]+//'
+    "$@" ip -o address show | sed -E 's/^[0-9]+: //; /inet6 fe80/d; s/ valid_lft.*//; s/ +proto [a-z_]+//'
     "$@" ip -4 route show table main | sed 's/ linkdown//' | sort
     "$@" ip -6 route show table main | grep -v '^fe80' | sed -E 's/ (proto|metric) [a-z0-9]+//g' | sort
 }
 
 same_by_hand() { # same_by_hand POLICY
+    local host_before
+    host_before=$(sysctl_snapshot)
     start_jail one -q -p "$1" -- bash -c 'echo up; exec tail -f /dev/null'
     wait_for_file "$T/jail-one.out"
     state_of jail_exec one > "$T/netjail-jail"
     state_of env > "$T/netjail-host"
     end_jail one
-    wait_for 10 eval '[ -z "$(nft list ruleset)" ]'
+    wait_for 10 eval '[ -z "$(nft list ruleset)" ] && [ "$(sysctl_snapshot)" = "$host_before" ]'
     assert_status 0 "$NETJAILCTL" plan "$1"
     cp "$T/out" "$T/plan.sh"
-    host_before=$(sysctl_snapshot)
     assert_status 0 sh -e "$T/plan.sh"
     local netns
     netns=$(ip netns list | awk '$1 != "outside" {print $1}')
@@ -29,7 +30,7 @@ same_by_hand() { # same_by_hand POLICY
     # Names and MAC addresses that netjail chose by chance differ.
     local f
     for f in netjail-jail netjail-host hand-jail hand-host; do
-        sed -i -E 's/nj-[0-9a-f]+/nj-NAME/g; s/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g' "$T/$f"
+        sed -i -E 's/nj-[0-9a-f]+/nj-NAME/g; s/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g; s/fe80::[0-9a-f:]+/LINKLOCAL/g' "$T/$f"
         sort -o "$T/$f.sorted" "$T/$f"
     done
     diff -u "$T/netjail-jail" "$T/hand-jail" >&2 || fail "the jail made by hand differs"

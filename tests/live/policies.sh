@@ -25,7 +25,7 @@ root_internet() {
     for a in $INTERNET4; do
         assert_connect ok "$NETJAIL" -q -p "$f" -- tcp "$a" 80
         assert_connect ok "$NETJAIL" -q -p "$f" -- udp "$a" 53
-        assert_status 0 "$NETJAIL" -q -p "$f" ping -nqc1 -W2 "$a"
+        assert_status 0 "$NETJAIL" -q -p "$f" --user daemon ping -nqc1 -W2 "$a"
     done
     assert_connect ok "$NETJAIL" -q -p "$f" -- tcp "$INTERNET6" 80
     assert_connect ok "$NETJAIL" -q -p "$f" -- udp "$INTERNET6" 53

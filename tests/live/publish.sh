@@ -48,10 +48,10 @@ root_any_is_loopback_and_own_address_too() {
 }
 
 root_udp_from_outside() {
-    serve_in_jail dns "$(server dns 11 'publish any:5353 to 53 udp')" udp 0.0.0.0 53 udp :: 53
+    serve_in_jail names "$(server names 11 'publish any:5353 to 53 udp')" udp 0.0.0.0 53 udp :: 53
     assert_connect "ok hello from 10.72.0.11 to $OUTSIDE4" outside -- udp "$HOST4" 5353
     assert_connect "ok hello from fd00:72::11 to $OUTSIDE6" outside -- udp "$HOST6" 5353
-    end_jail dns
+    end_jail names
 }
 
 root_one_address_only() {
@@ -88,27 +88,31 @@ published_between_jails() {
     end_jail web
 }
 
+bridge_netfilter() { # bridge_netfilter 0|1; 1 is what a new network namespace begins with
+    [ ! -e /proc/sys/net/bridge ] ||
+        sysctl -qw net.bridge.bridge-nf-call-iptables="$1" net.bridge.bridge-nf-call-ip6tables="$1"
+}
+
 root_other_jails_and_itself() {
-    [ ! -e /proc/sys/net/bridge ] || sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
+    bridge_netfilter 0
     published_between_jails
+    bridge_netfilter 1
 }
 
 root_other_jails_and_itself_with_bridge_netfilter() {
     modprobe br_netfilter 2> /dev/null || :
     [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "this kernel has no br_netfilter"
-    sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1
+    bridge_netfilter 1
     published_between_jails
-    sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0
 }
 
-root_jails_on_one_bridge_with_bridge_netfilter_and_a_dropping_host() {
+root_jails_on_one_bridge_with_bridge_netfilter() {
     modprobe br_netfilter 2> /dev/null || :
     [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || skip "this kernel has no br_netfilter"
-    sysctl -qw net.bridge.bridge-nf-call-iptables=1
+    bridge_netfilter 1
     serve_in_jail web "$(server web 10 'allow in tcp port 80')" tcp 0.0.0.0 80
     assert_connect ok "$NETJAIL" -q -p "$(server client 20 'allow out tcp port 80')" -- tcp 10.72.0.10 80
     end_jail web
-    sysctl -qw net.bridge.bridge-nf-call-iptables=0
 }
 
 root_port_in_use_by_a_program() {
@@ -188,10 +192,10 @@ POLICY
 }
 
 user_large_transfer_through_the_service() {
-    start_jail web -P 8080:80 -- bash -c "head -c 67108864 /dev/zero | socat -u - TCP4-LISTEN:80,reuseaddr"
+    start_jail web -P 8080:80 -- bash -c "head -c 67108864 /dev/zero | socat -u - TCP4-LISTEN:80,reuseaddr; exec tail -f /dev/null"
     wait_for 10 jail_listens web tcp 80
     assert_equal "$(socat -u TCP4:127.0.0.1:8080 - | wc -c)" 67108864 "bytes received"
-    wait "$JAIL_PID"
+    end_jail web
 }
 
 run_tests "$@"

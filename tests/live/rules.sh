@@ -163,12 +163,12 @@ drop in tcp port 83')
 root_icmp_types() {
     local file
     file=$(with_rules icmp <<< 'allow out icmp echo-request')
-    assert_status 0 "$NETJAIL" -q -p "$file" ping -nqc1 -W2 "$INTERNET4"
-    assert_fails "$NETJAIL" -q -p "$file" ping -nqc1 -W1 "$INTERNET6"
+    assert_status 0 "$NETJAIL" -q -p "$file" --user daemon ping -nqc1 -W2 "$INTERNET4"
+    assert_fails "$NETJAIL" -q -p "$file" --user daemon ping -nqc1 -W1 "$INTERNET6"
     file=$(with_rules icmp6 <<< 'allow out icmpv6 echo-request
 allow in icmp echo-request')
-    assert_status 0 "$NETJAIL" -q -p "$file" ping -nqc1 -W2 "$INTERNET6"
-    assert_fails "$NETJAIL" -q -p "$file" ping -nqc1 -W1 "$INTERNET4"
+    assert_status 0 "$NETJAIL" -q -p "$file" --user daemon ping -nqc1 -W2 "$INTERNET6"
+    assert_fails "$NETJAIL" -q -p "$file" --user daemon ping -nqc1 -W1 "$INTERNET4"
     start_jail one -p "$file" -- bash -c 'echo up; exec tail -f /dev/null'
     wait_for_file "$T/jail-one.out"
     ping -nqc1 -W2 10.71.0.5 > /dev/null
