@@ -268,6 +268,8 @@ int claim_undo(struct claim *claim, struct error *error)
         lease_close(claim->lease);
     claim->lease = NULL;
     claim_unlock(claim);
+    if (claim->directory)
+        lease_directory_tidy(claim->directory);
     return result;
 }
 

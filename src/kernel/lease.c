@@ -8,8 +8,12 @@
  * The directory is judged on the opened descriptor (type, owner, mode), and everything in it is
  * opened relative to it without following links. File names come from validated jail names only.
  *
- * Mustn't: unlink `lock` (two holders of two locks of one name), or trust a directory that somebody
- * else may write. */
+ * The pool's lock is a flock on the directory itself. The last jail removes the directory, under
+ * the lock; whoever finds that what it has open (or has locked) is no longer the one of that name
+ * opens it again. A directory that was made for the group `netjail` (tmpfiles.d) stays.
+ *
+ * Mustn't: remove the directory without its lock (two holders of two locks of one name), or trust a
+ * directory that somebody else may write. */
 #include "kernel/lease_internal.h"
 
 #include "base/buf.h"
@@ -29,9 +33,9 @@
 
 #define SYSTEM_DIRECTORY "/run/netjail"
 #define STATE_GROUP      "netjail"
-#define LOCK_FILE        "lock"
 #define TEMPORARY_SUFFIX ".new"
-#define PAUSE_NS         (2 * 1000 * 1000)
+#define PAUSE_NS         (1000 * 1000)
+#define OPEN_TRIES       100
 
 struct lease {
     int directory_fd;
@@ -84,9 +88,15 @@ static int judge_directory(const char *path, int fd, bool *ret_shared, struct er
 static int open_at_path(const char *path, bool create, struct lease_directory **ret_directory,
                         struct error *error)
 {
-    if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
-        return error_errno(error, -errno, "cannot make the state directory '%s'", path);
-    cleanup_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    cleanup_fd int fd = -1;
+    /* The last jail may remove it between the two calls. */
+    for (int tries = 0; fd < 0 && tries < OPEN_TRIES; tries++) {
+        if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
+            return error_errno(error, -errno, "cannot make the state directory '%s'", path);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 && (errno != ENOENT || !create))
+            break;
+    }
     if (fd < 0)
         return error_errno(error, -errno, "cannot open the state directory '%s'", path);
     bool is_shared;
@@ -97,7 +107,6 @@ static int open_at_path(const char *path, bool create, struct lease_directory **
     if (!directory)
         return error_set(error, -ENOMEM, "out of memory");
     directory->fd = take_fd(&fd);
-    directory->lock_fd = -1;
     directory->is_shared = is_shared;
     (void)snprintf(directory->path, sizeof directory->path, "%s", path);
     *ret_directory = directory;
@@ -134,7 +143,6 @@ void lease_directory_close(struct lease_directory *directory)
     if (!directory)
         return;
     cleanup_close_fd(&directory->fd);
-    cleanup_close_fd(&directory->lock_fd);
     free(directory);
 }
 
@@ -143,31 +151,63 @@ static mode_t file_mode(const struct lease_directory *directory)
     return directory->is_shared ? 0660 : 0600;
 }
 
+/* Is the open directory still the one of its name? */
+static bool directory_is_current(const struct lease_directory *directory)
+{
+    struct stat ours, theirs;
+    return fstat(directory->fd, &ours) == 0 &&
+           fstatat(AT_FDCWD, directory->path, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+/* Opens the directory again after the last jail has removed it. */
+static int directory_reopen(struct lease_directory *directory, struct error *error)
+{
+    struct lease_directory *fresh = NULL;
+    int r = open_at_path(directory->path, true, &fresh, error);
+    if (r < 0)
+        return r;
+    cleanup_close_fd(&directory->fd);
+    directory->fd = take_fd(&fresh->fd);
+    directory->is_shared = fresh->is_shared;
+    lease_directory_close(fresh);
+    return 0;
+}
+
 int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *error)
 {
-    if (directory->lock_fd < 0)
-        directory->lock_fd =
-            openat(directory->fd, LOCK_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-                   file_mode(directory));
-    if (directory->lock_fd < 0)
-        return error_errno(error, -errno, "cannot open '%s/%s'", directory->path, LOCK_FILE);
     int64_t end_ms = lease_now_ms() + timeout_ms;
-    while (flock(directory->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    for (;;) {
+        if (flock(directory->fd, LOCK_EX | LOCK_NB) == 0) {
+            if (directory_is_current(directory))
+                return 0;
+            int r = directory_reopen(directory, error);
+            if (r < 0)
+                return r;
+            continue;
+        }
         if (errno != EWOULDBLOCK && errno != EINTR)
-            return error_errno(error, -errno, "cannot lock '%s/%s'", directory->path, LOCK_FILE);
+            return error_errno(error, -errno, "cannot lock '%s'", directory->path);
         if (lease_now_ms() >= end_ms)
             return error_set(error, -ETIMEDOUT,
-                             "another netjail holds the lock '%s/%s' for more than %d ms",
-                             directory->path, LOCK_FILE, timeout_ms);
+                             "another netjail holds the lock of '%s' for more than %d ms",
+                             directory->path, timeout_ms);
         lease_pause();
     }
-    return 0;
 }
 
 void lease_unlock(struct lease_directory *directory)
 {
-    if (directory->lock_fd >= 0)
-        (void)flock(directory->lock_fd, LOCK_UN); /* cannot fail on an open descriptor */
+    (void)flock(directory->fd, LOCK_UN); /* cannot fail on an open descriptor */
+}
+
+void lease_directory_tidy(struct lease_directory *directory)
+{
+    if (directory->is_shared || flock(directory->fd, LOCK_EX | LOCK_NB) < 0)
+        return; /* whoever has the lock is about to use it */
+    if (directory_is_current(directory))
+        (void)rmdir(directory->path); /* fails while another jail has its lease there */
+    lease_unlock(directory);
 }
 
 static bool is_name_byte(char c)
@@ -237,6 +277,23 @@ static int claim(struct lease *lease, bool *ret_ending, struct error *error)
                      *ret_ending ? "is ending" : "runs");
 }
 
+/* -EAGAIN: the file or the directory has just gone. */
+static int attempt(struct lease_directory *directory, struct lease *lease, bool *ret_ending,
+                   struct error *error)
+{
+    cleanup_close_fd(&lease->fd);
+    cleanup_close_fd(&lease->directory_fd);
+    lease->fd = -1;
+    lease->directory_fd = fcntl(directory->fd, F_DUPFD_CLOEXEC, 3);
+    if (lease->directory_fd < 0)
+        return error_errno(error, -errno, "cannot open a lease");
+    int r = claim(lease, ret_ending, error);
+    if (r != -ENOENT)
+        return r;
+    r = directory_reopen(directory, error);
+    return r < 0 ? r : -EAGAIN;
+}
+
 int lease_create(struct lease_directory *directory, const struct record *record,
                  struct lease **ret_lease, bool *ret_ending, struct error *error)
 {
@@ -248,14 +305,13 @@ int lease_create(struct lease_directory *directory, const struct record *record,
     (void)snprintf(lease->file, sizeof lease->file, "%s" LEASE_SUFFIX, record->name);
     lease->mode = file_mode(directory);
     lease->fd = -1;
-    lease->directory_fd = fcntl(directory->fd, F_DUPFD_CLOEXEC, 3);
-    int r = lease->directory_fd < 0 ? error_errno(error, -errno, "cannot open a lease") : -EAGAIN;
-    while (r == -EAGAIN) {
-        cleanup_close_fd(&lease->fd);
-        r = claim(lease, ret_ending, error);
+    lease->directory_fd = -1;
+    int r;
+    do {
+        r = attempt(directory, lease, ret_ending, error);
         if (r == -EAGAIN)
             lease_pause();
-    }
+    } while (r == -EAGAIN);
     if (r == 0) {
         r = lease_write(lease, record, error);
         if (r < 0)

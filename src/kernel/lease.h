@@ -1,9 +1,10 @@
 /* The state directory and the leases in it.
  *
- * <state>/lock is never unlinked: flock on it is the pool's lock, held while addresses are chosen
- * and shared objects of the host are made or removed. <state>/<jail>.lease is the record of one
- * jail, held with flock as long as the jail or its clean-up lives: an unlocked lease is a dead
- * jail's. <state> is /run/netjail for root (or where the caller may write there), else
+ * The pool's lock is a flock on <state> itself, held while addresses are chosen and shared objects
+ * of the host are made or removed. <state>/<jail>.lease is the record of one jail, held with flock
+ * as long as the jail or its clean-up lives: an unlocked lease is a dead jail's.
+ *
+ * <state> is /run/netjail for root (or where the caller may write there), else
  * $XDG_RUNTIME_DIR/netjail, else /run/user/UID/netjail; it must belong to the caller (or root, or
  * be group-writable for the group `netjail`) and not be writable by others; checked on the opened
  * directory. All files are opened relative to it with O_NOFOLLOW. */
@@ -17,6 +18,9 @@ struct lease_directory;
  */
 int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error);
 void lease_directory_close(struct lease_directory *directory);
+
+/* Removes the directory when no lease is in it, unless it was made for the group `netjail`. */
+void lease_directory_tidy(struct lease_directory *directory);
 
 /* Takes and gives back the pool's lock. Waits up to `timeout_ms`; -ETIMEDOUT. */
 int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *error);

@@ -8,8 +8,7 @@
 #define LEASE_SUFFIX ".lease"
 
 struct lease_directory {
-    int fd;
-    int lock_fd;    /* -1 until the lock was first wanted */
+    int fd;         /* the pool's lock is a flock on it */
     bool is_shared; /* group-writable: members of the group make leases, too */
     char path[256];
 };

@@ -314,6 +314,7 @@ int lease_collect(struct lease_directory *directory, struct kernel *kernel, bool
         return r;
     r = collect_locked(directory, kernel, error);
     lease_unlock(directory);
+    lease_directory_tidy(directory);
     return r;
 }
 
