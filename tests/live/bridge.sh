@@ -195,7 +195,7 @@ root_external_bridge_is_not_changed() {
 network ext_br { external }
 link eth0 bridge ext_br { address 10.69.0.5/24 ; gateway 10.69.0.1 }
 allow in
-allow out
+allow out icmp to gateway
 POLICY
     )
     assert_status 0 "$NETJAIL" --wait-clean -p "$file" --user daemon ping -nqc1 -W2 10.69.0.1
