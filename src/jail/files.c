@@ -151,8 +151,8 @@ static int ssh_cover(struct error *error)
 }
 
 /* No program below gets anything from its set-user-ID bit or its file capabilities: no_new_privs
- * says the same, but exec() of a program whose file capabilities the bounding set lacks (ping) fails
- * with EPERM unless its mount is nosuid (capabilities(7)). */
+ * says the same, but exec() of a program whose file capabilities the bounding set lacks (ping)
+ * fails with EPERM unless its mount is nosuid (capabilities(7)). */
 static int nosuid_everywhere(struct error *error)
 {
     struct mount_attr attributes = {.attr_set = MOUNT_ATTR_NOSUID};
