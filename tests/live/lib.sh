@@ -290,7 +290,7 @@ host_snapshot() {
     cut -d' ' -f3- /proc/self/mountinfo
     ps -eo comm=,args= | grep -vE '^(ps|bash|grep|sort|kworker.*) ' | sort
     # The state directory itself stays (it holds the lock), but nothing in it.
-    ls -A /run /run/netns "${XDG_RUNTIME_DIR:-/nonexistent}" 2> /dev/null | grep -vx netjail
+    find /run /run/netns "${XDG_RUNTIME_DIR:-/nonexistent}" -mindepth 1 -maxdepth 1 ! -name netjail 2> /dev/null | sort
     find /run/netjail "${XDG_RUNTIME_DIR:-/nonexistent}/netjail" -mindepth 1 ! -name lock 2> /dev/null
     sysctl_snapshot
 }
