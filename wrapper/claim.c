@@ -21,6 +21,8 @@
 #define ENDING_TIMEOUT_MS 2000
 #define ENDING_POLL_MS    10
 
+static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
+
 static int64_t now_ms(void)
 {
     struct timespec now;
@@ -40,25 +42,51 @@ static int open_directory(struct claim *claim, bool privileged, struct error *er
     return privileged ? error->code : 0;
 }
 
+/* Cleans up after dead jails. With privilege a failure is one: what is left would be in the way.
+ * Without, only leases that owe the host nothing can be removed, and the others are root's. */
+static int collect_dead(struct claim *claim, bool privileged, struct error *error)
+{
+    struct error ignored = {0};
+    struct kernel *host = NULL;
+    int result = 0;
+
+    if (privileged && !claim->host)
+        result = kernel_open(&no_jail, true, &host, error);
+    if (result == 0)
+        result = lease_collect(claim->directory, claim->host ? claim->host : host, claim->is_locked,
+                               privileged ? error : &ignored);
+    kernel_close(host);
+    return privileged && result < 0 ? result : 0;
+}
+
+/* The records of the others, after the dead have been cleaned up. */
+static int scan(struct claim *claim, bool privileged, struct error *error)
+{
+    struct dead_lease *dead = NULL;
+    size_t dead_count = 0;
+    int result = lease_scan(claim->directory, NULL, claim->facts, &dead, &dead_count, error);
+
+    lease_dead_free(dead, dead_count);
+    if (result < 0 || dead_count == 0)
+        return result;
+    result = collect_dead(claim, privileged, error);
+    if (result < 0)
+        return result;
+    facts_free(claim->facts);
+    claim->facts = facts_new();
+    return lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
+}
+
 /* Looks at the host: facts, and the records of the others. */
 static int look(struct claim *claim, bool privileged, struct error *error)
 {
-    int result = 0;
-
     facts_free(claim->facts);
     claim->facts = facts_new();
+    int result = claim->directory ? scan(claim, privileged, error) : 0;
+
     claim->facts->privileged = privileged;
     claim->facts->pid = getpid();
-    if (claim->directory && claim->host) {
-        result = lease_collect(claim->directory, claim->host, claim->is_locked, error);
-        if (result < 0)
-            return result;
-    }
-    if (claim->directory)
-        result = lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
-    if (result == 0)
-        result = facts_collect(claim->host, claim->facts, error);
-    return result;
+    return result < 0 ? result : facts_collect(claim->host, claim->facts, error);
 }
 
 static bool is_noted(const struct record *record, const char *path)
@@ -163,7 +191,6 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
                const char *command, struct diags *diags, struct error *error)
 {
-    static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
     int64_t deadline_ms = now_ms() + ENDING_TIMEOUT_MS;
     size_t diags_before = diags->list_count;
     int result;

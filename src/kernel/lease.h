@@ -47,6 +47,8 @@ struct dead_lease {
 int lease_scan(struct lease_directory *directory, const char *except, struct facts *facts,
                struct dead_lease **ret_dead, size_t *ret_dead_count, struct error *error);
 
+void lease_dead_free(struct dead_lease *dead, size_t count); /* NULL is allowed */
+
 /* Cleans up after dead jails, under the pool's lock (taken inside unless `locked`): undo of each
  * record, then its file. Returns the number of jails removed or a negative errno. */
 struct kernel;

@@ -199,7 +199,7 @@ static int scan_all(struct scan *scan)
     return r;
 }
 
-static void free_dead(struct dead_lease *dead, size_t count)
+void lease_dead_free(struct dead_lease *dead, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         record_free(dead[i].record);
@@ -220,7 +220,7 @@ int lease_scan(struct lease_directory *directory, const char *except, struct fac
         *ret_dead = scan.dead;
         *ret_dead_count = scan.dead_count;
     } else {
-        free_dead(scan.dead, scan.dead_count);
+        lease_dead_free(scan.dead, scan.dead_count);
     }
     return r;
 }
@@ -295,7 +295,7 @@ static int collect_locked(struct lease_directory *directory, struct kernel *kern
         else if (s < 0 && first.code == 0)
             first = one;
     }
-    free_dead(dead, dead_count);
+    lease_dead_free(dead, dead_count);
     facts_free(facts);
     if (first.code < 0)
         *error = first;
