@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 
 #define SERVICE_READY_TIMEOUT_MS 5000
-#define SERVICE_LAST_WORDS_MS    500
+#define SERVICE_LAST_WORDS_MS    2000
 
 int service_find(char *path, size_t size, struct error *error)
 {
@@ -250,12 +250,12 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     placement_end(&placement);
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);
-    *ret_service = (struct service){
-        .pid = pid, .report_fd = take_fd(&report_read), .logs = policy->log_denied};
+    *ret_service =
+        (struct service){.pid = pid, .report_fd = take_fd(&report_read), .is_unready = true};
     return 0;
 }
 
-int service_wait_ready(const struct service *service, struct error *error)
+int service_wait_ready(struct service *service, struct error *error)
 {
     struct pollfd wait = {.fd = service->report_fd, .events = POLLIN};
     char byte = 0;
@@ -270,10 +270,12 @@ int service_wait_ready(const struct service *service, struct error *error)
         return error_set(error, -ETIMEDOUT, "netjail-service did not become ready within 5 s");
     if (read(service->report_fd, &byte, 1) != 1 || byte != 'R')
         return error_set(error, -EPIPE, "netjail-service ended before it was ready");
+    service->is_unready = false;
     return 0;
 }
 
-/* It ends by itself when init has ended, and counts what was denied before it does. */
+/* It ends by itself when init has ended: when what the jail wrote has been delivered (after a
+ * second at the latest) and what was denied has been counted. */
 static void await_last_words(const struct service *service)
 {
     struct pollfd wait = {.fd = service->report_fd, .events = 0};
@@ -284,7 +286,7 @@ static void await_last_words(const struct service *service)
 
 void service_stop(struct service *service)
 {
-    if (service->pid > 0 && service->logs)
+    if (service->pid > 0 && !service->is_unready)
         await_last_words(service);
     if (service->pid > 0) {
         (void)kill(service->pid, SIGKILL);    /* it may have ended already */

@@ -6,9 +6,9 @@
 #include "plan/plan.h"
 
 struct service {
-    pid_t pid;     /* 0: none */
-    int report_fd; /* EOF when the service has gone */
-    bool logs;
+    pid_t pid;       /* 0: none */
+    int report_fd;   /* EOF when the service has gone */
+    bool is_unready; /* it has not said yet that it listens */
 };
 
 /* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */
@@ -22,7 +22,7 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
                   struct error *error);
 
 /* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */
-int service_wait_ready(const struct service *service, struct error *error);
+int service_wait_ready(struct service *service, struct error *error);
 
-/* Ends it; a service that logs gets a moment after init's end to say what it still has to say. */
+/* Ends it, after init; a service that was ready gets a moment to deliver what it still holds. */
 void service_stop(struct service *service);

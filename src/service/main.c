@@ -36,10 +36,11 @@
 
 #define EXIT_FAILED 125
 
-/* The uid of a privileged jail's service where there is no user `netjail`: one that no distribution
- * gives out (systemd's UIDS-GIDS.md: 60578-61183 are unused), so that no other process shares it.
+/* The uid of a privileged jail's service where there is no user of its own: one that no
+ * distribution gives out (systemd's UIDS-GIDS.md: 60578-61183 are unused), so that no other process
+ * shares it.
  */
-#define SERVICE_USER "netjail"
+#define SERVICE_USER "netjail-service" /* not in the group netjail, which may write leases */
 #define SERVICE_UID  61180
 
 /* Descriptors of one connection (two sockets, two pipes) and of one UDP flow; and what the service
@@ -47,6 +48,10 @@
 #define CONNECTION_FDS 6
 #define FLOW_FDS       1
 #define OTHER_FDS      256
+
+/* After the jail's end: how long connections may deliver what they hold, and how often we look. */
+#define DRAIN_MAX_MS  1000
+#define DRAIN_POLL_MS 2
 
 struct service {
     struct service_config config;
@@ -59,6 +64,8 @@ struct service {
     struct udp_relay *udp;
     struct denials *denials;
     struct loop_source report;
+    struct loop_timer drain_timer;
+    uint64_t drain_end_ms;
 };
 
 static int ignore_signals(struct error *error)
@@ -201,18 +208,35 @@ static int drop_privilege(struct error *error)
     return code;
 }
 
+/* Looks whether the last bytes have been delivered. */
+static void drain(void *context)
+{
+    struct service *service = context;
+
+    if (tcp_relay_count(service->tcp) == 0 || loop_now_ms(service->loop) >= service->drain_end_ms)
+        loop_stop(service->loop);
+    else
+        loop_arm(service->loop, &service->drain_timer, DRAIN_POLL_MS);
+}
+
+/* Everything in the jail has ended; what it wrote before may still be on its way through us. */
 static void jail_ended(void *context)
 {
     struct service *service = context;
 
-    loop_stop(service->loop);
+    tcp_relay_close_listeners(service->tcp);
+    service->drain_end_ms = loop_now_ms(service->loop) + DRAIN_MAX_MS;
+    service->drain_timer = (struct loop_timer){.due = drain, .context = service};
+    drain(service);
 }
 
 /* The report pipe is only written by us: an event on it means that the supervisor is gone. */
 static void supervisor_ended(void *context, uint32_t events)
 {
+    struct service *service = context;
+
     (void)events;
-    jail_ended(context);
+    loop_stop(service->loop);
 }
 
 /* As many connections as the descriptors suffice for in any case, so that they never run out. */

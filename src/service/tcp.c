@@ -184,23 +184,29 @@ int tcp_relay_new(struct loop *loop, struct supply *supply, struct service_log *
     return 0;
 }
 
-void tcp_relay_free(struct tcp_relay *relay)
+void tcp_relay_close_listeners(struct tcp_relay *relay)
 {
-    struct tcp_connection *connection;
     struct tcp_listener *listener;
 
-    if (!relay)
-        return;
-    while ((connection = TAILQ_FIRST(&relay->connections)))
-        tcp_connection_abort(connection);
     while ((listener = relay->listeners)) {
         relay->listeners = listener->next;
         loop_unwatch(relay->loop, &listener->source);
         (void)close(listener->source.fd); /* holds no data */
         free(listener);
     }
-    loop_disarm(relay->loop, &relay->connect_timer);
     loop_disarm(relay->loop, &relay->accept_timer);
+}
+
+void tcp_relay_free(struct tcp_relay *relay)
+{
+    struct tcp_connection *connection;
+
+    if (!relay)
+        return;
+    while ((connection = TAILQ_FIRST(&relay->connections)))
+        tcp_connection_abort(connection);
+    tcp_relay_close_listeners(relay);
+    loop_disarm(relay->loop, &relay->connect_timer);
     pipes_close_idle(&relay->pipes);
     (void)close(relay->spare_fd);
     free(relay);

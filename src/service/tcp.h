@@ -14,6 +14,8 @@ struct tcp_relay;
 /* `limit`: connections at once, over all listeners; what comes above is reset at once. */
 int tcp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log, uint32_t limit,
                   struct tcp_relay **ret_relay, struct error *error);
+/* Accepts nothing any more; connections go on. */
+void tcp_relay_close_listeners(struct tcp_relay *relay);
 /* Resets all connections and closes the listeners. */
 void tcp_relay_free(struct tcp_relay *relay);
 
