@@ -97,25 +97,44 @@ static bool is_noted(const struct record *record, const char *path)
     return false;
 }
 
+static int read_setting(const struct op *op, const char *path, char value[SYSCTL_VALUE_SIZE],
+                        struct error *error)
+{
+    int result = sysctl_read(path, value);
+
+    if (result == 0 || result == -ENOENT)
+        return result;
+    error->where = op->position;
+    return error_errno(error, result, "cannot read the setting '%s'", path);
+}
+
+static void add_sysctl(struct record *record, const char *path, const char *was, const char *ours)
+{
+    struct record_sysctl *noted = ARENA_PUSH(record->arena, record, sysctls);
+
+    (void)snprintf(noted->path, sizeof noted->path, "%s", path); /* same size */
+    (void)snprintf(noted->was, sizeof noted->was, "%s", was);    /* same size */
+    (void)snprintf(noted->ours, sizeof noted->ours, "%s", ours); /* same size */
+}
+
 /* Notes the value that the op will change; nothing where it is that value already, or where the
  * file comes with a link that the plan makes: it goes with the link, too. */
 static int note_sysctl(const struct op *op, struct record *record, struct error *error)
 {
     char value[SYSCTL_VALUE_SIZE];
-    int result = is_noted(record, op->sysctl.path) ? 0 : sysctl_read(op->sysctl.path, value);
+    char path[SYSCTL_PATH_SIZE];
+    int result = read_setting(op, op->sysctl.path, value, error);
 
-    if (result == -ENOENT)
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    if (!is_noted(record, op->sysctl.path) && strcmp(value, op->sysctl.value) != 0)
+        add_sysctl(record, op->sysctl.path, value, op->sysctl.value);
+    if (!sysctl_switch_path(op->sysctl.path, path) || is_noted(record, path))
         return 0;
-    if (result < 0) {
-        error->where = op->position;
-        return error_errno(error, result, "cannot read the setting '%s'", op->sysctl.path);
-    }
-    if (is_noted(record, op->sysctl.path) || strcmp(value, op->sysctl.value) == 0)
-        return 0;
-    struct record_sysctl *noted = ARENA_PUSH(record->arena, record, sysctls);
-    memcpy(noted->path, op->sysctl.path, sizeof noted->path);
-    memcpy(noted->was, value, sizeof noted->was);
-    memcpy(noted->ours, op->sysctl.value, sizeof noted->ours);
+    result = read_setting(op, path, value, error);
+    if (result < 0)
+        return result == -ENOENT ? 0 : result;
+    add_sysctl(record, path, value, value);
     return 0;
 }
 
@@ -239,8 +258,11 @@ int claim_look(struct claim *claim, const struct policy *policy, struct diags *d
     int result = 0;
     if (claim->directory)
         result = lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
+    /* Links and settings may be read by everybody; privilege is asked for when it is used. */
     if (result == 0)
-        result = facts_collect(NULL, claim->facts, error);
+        result = kernel_open(&no_jail, true, &claim->host, error);
+    if (result == 0)
+        result = facts_collect(claim->host, claim->facts, error);
     claim->facts->privileged = true;
     if (result == 0 && plan_build(policy, claim->facts, diags, &claim->plan) < 0)
         result = -EINVAL;

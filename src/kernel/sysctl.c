@@ -84,10 +84,14 @@ int sysctl_write(const char *path, const char *value)
     return strcmp(now, value) == 0 ? 0 : -EIO;
 }
 
-/* Only what is still ours is put back: somebody may have changed it since. */
+/* Only what is still ours is put back: somebody may have changed it since, or the switch that sets
+ * it for all interfaces. */
 static int restore(const struct op *op)
 {
     char now[SYSCTL_VALUE_SIZE];
+    if (op->sysctl.switch_path[0] && sysctl_read(op->sysctl.switch_path, now) == 0 &&
+        strcmp(now, op->sysctl.switch_value) != 0)
+        return 0;
     int r = sysctl_read(op->sysctl.path, now);
     if (r == -ENOENT)
         return 0; /* went away with its interface */

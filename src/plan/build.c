@@ -114,14 +114,13 @@ static void push_sysctl(struct build *build, const char *path, const char *value
 
 /* Before any link exists. The link-local address stays what the MAC says (addr_gen_mode 0), since
  * that is what the host pins. */
-static void build_jail_sysctls(struct build *build)
+static void build_link_sysctls(struct build *build)
 {
     static const struct {
         const char *path;
         const char *value;
         bool optional;
     } sysctls[] = {
-        {"net/ipv4/ip_unprivileged_port_start", "0", false},
         {"net/ipv6/conf/all/accept_dad", "0", true},
         {"net/ipv6/conf/default/accept_dad", "0", true},
         {"net/ipv6/conf/all/accept_ra", "0", true},
@@ -139,6 +138,15 @@ static void build_jail_sysctls(struct build *build)
     for (size_t i = 0; i < sizeof sysctls / sizeof sysctls[0]; i++)
         push_sysctl(build, sysctls[i].path, sysctls[i].value, sysctls[i].optional,
                     (struct position){0});
+}
+
+/* Servers bind any port without capabilities. What is about neighbours and routers is for links; lo
+ * has none, and at 30 us each they would be a tenth of the start of a jail without links. */
+static void build_jail_sysctls(struct build *build)
+{
+    push_sysctl(build, "net/ipv4/ip_unprivileged_port_start", "0", false, (struct position){0});
+    if (build->policy->links_count > 0)
+        build_link_sysctls(build);
     build->plan->pings = policy_pings(build->policy);
     if (build->plan->pings)
         push_sysctl(build, "net/ipv4/ping_group_range", "caller", false, (struct position){0});

@@ -11,7 +11,7 @@ struct fact_link {
     uint32_t mtu;
     bool is_bridge;
     bool is_up;
-    bool is_uplink;     /* holds a unicast route of the main table, is not lo and not of our groups */
+    bool is_uplink; /* holds a unicast route of the main table, is not lo and not of our groups */
     int8_t forwarding4; /* uplinks and bridges: 0, 1; -1 unknown */
     int8_t forwarding6; /* force_forwarding; -1: the kernel has none */
     int8_t accept_ra;   /* uplinks: net/ipv6/conf/IF/accept_ra; -1 unknown */
@@ -24,9 +24,9 @@ struct fact_address {
 
 struct facts {
     struct arena *arena;
-    bool privileged;  /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
-    uint64_t seed;    /* random: interface names, MAC addresses */
-    int32_t pid;      /* default jail name */
+    bool privileged; /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
+    uint64_t seed;   /* random: interface names, MAC addresses */
+    int32_t pid;     /* default jail name */
     struct fact_link *links;
     size_t links_count, links_capacity;
     struct fact_address *addresses;

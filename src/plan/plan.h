@@ -1,5 +1,5 @@
-/* What is to be done, as data: a flat list of ops between the policy and the kernel. The ops hold no
- * pointers; variable-sized parts are offsets into the plan's arrays. plan/build.c makes a plan,
+/* What is to be done, as data: a flat list of ops between the policy and the kernel. The ops hold
+ * no pointers; variable-sized parts are offsets into the plan's arrays. plan/build.c makes a plan,
  * plan/print.c shows it as `ip` and `nft` commands, kernel/apply.c carries it out, plan/undo.c
  * makes the plan that takes it back. Pure. */
 #pragma once
@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IFNAME_SIZE      (IFNAME_MAX + 1)
-#define NFT_NAME_SIZE    32
-#define LINK_ALIAS_SIZE  128
-#define SYSCTL_PATH_SIZE 96 /* below /proc/sys, with slashes: "net/ipv4/conf/eth0/forwarding" */
+#define IFNAME_SIZE       (IFNAME_MAX + 1)
+#define NFT_NAME_SIZE     32
+#define LINK_ALIAS_SIZE   128
+#define SYSCTL_PATH_SIZE  96 /* below /proc/sys, with slashes: "net/ipv4/conf/eth0/forwarding" */
 #define SYSCTL_VALUE_SIZE 24
 
 /* Interface groups (ip-link(8) group) mark what netjail made on the host. The shared tables match
@@ -24,8 +24,8 @@
 #define GROUP_PORT    0x6e6a0002u /* host ends of `link IF bridge` */
 #define GROUP_CABLE   0x6e6a0003u /* host ends of `link IF veth host` */
 
-/* The table of both families, in the jail and (shared by all jails) on the host; on the host there is
- * also one of family bridge. */
+/* The table of both families, in the jail and (shared by all jails) on the host; on the host there
+ * is also one of family bridge. */
 #define NFT_TABLE_NAME "netjail"
 
 /* Elements on the host vanish by themselves unless the supervisor renews them. */
@@ -38,19 +38,20 @@ enum where {
 };
 
 enum op_kind {
-    OP_SYSCTL_SET,   /* sysctl. JAIL ones are written by init before any link exists */
-    OP_BRIDGE_ADD,   /* bridge */
-    OP_VETH_ADD,     /* veth; both ends down, the peer directly in the jail */
-    OP_ADDRESS_ADD,  /* address */
-    OP_LINK_UP,      /* ifname */
-    OP_ROUTE_ADD,    /* route */
-    OP_NFT_TABLE_ADD, /* table */
-    OP_NFT_CHAIN_ADD, /* chain */
-    OP_NFT_SET_ADD,   /* set */
-    OP_NFT_RULE_ADD,  /* rule */
-    OP_NFT_ELEMENTS_ADD, /* elements; on the host as delete-then-add, so that a left-over is purged */
-    OP_LISTEN,       /* listen */
-    OP_LINK_CHECK,   /* ifname: one GETLINK as last message makes the first packet safe */
+    OP_SYSCTL_SET,       /* sysctl. JAIL ones are written by init before any link exists */
+    OP_BRIDGE_ADD,       /* bridge */
+    OP_VETH_ADD,         /* veth; both ends down, the peer directly in the jail */
+    OP_ADDRESS_ADD,      /* address */
+    OP_LINK_UP,          /* ifname */
+    OP_ROUTE_ADD,        /* route */
+    OP_NFT_TABLE_ADD,    /* table */
+    OP_NFT_CHAIN_ADD,    /* chain */
+    OP_NFT_SET_ADD,      /* set */
+    OP_NFT_RULE_ADD,     /* rule */
+    OP_NFT_ELEMENTS_ADD, /* elements; on the host as delete-then-add, so that a left-over is purged
+                          */
+    OP_LISTEN,           /* listen */
+    OP_LINK_CHECK,       /* ifname: one GETLINK as last message makes the first packet safe */
     /* Only in plans made by plan_undo(): */
     OP_LINK_DELETE,         /* link_delete: only if the alias or group says that it is ours */
     OP_NFT_ELEMENTS_DELETE, /* elements; what is not there is not an error */
@@ -66,29 +67,29 @@ enum nft_family {
 
 /* Parts of a packet (and of set keys), with their size in bytes. Names as in nft(8). */
 enum nft_field {
-    FIELD_IIFNAME,     /* meta iifname, 16 */
-    FIELD_OIFNAME,     /* meta oifname, 16 */
-    FIELD_IIFGROUP,    /* meta iifgroup, 4, host byte order */
-    FIELD_OIFGROUP,    /* meta oifgroup, 4, host byte order */
-    FIELD_NFPROTO,     /* meta nfproto, 1 */
-    FIELD_PROTOCOL,    /* meta protocol (ether type), 2, network byte order */
-    FIELD_L4PROTO,     /* meta l4proto, 1 */
-    FIELD_PKTTYPE,     /* meta pkttype, 1 */
-    FIELD_ETHER_SADDR, /* ether saddr, 6 */
-    FIELD_IP_SADDR,    /* ip saddr, 4 */
-    FIELD_IP_DADDR,    /* ip daddr, 4 */
-    FIELD_IP6_SADDR,   /* ip6 saddr, 16 */
-    FIELD_IP6_DADDR,   /* ip6 daddr, 16 */
+    FIELD_IIFNAME,         /* meta iifname, 16 */
+    FIELD_OIFNAME,         /* meta oifname, 16 */
+    FIELD_IIFGROUP,        /* meta iifgroup, 4, host byte order */
+    FIELD_OIFGROUP,        /* meta oifgroup, 4, host byte order */
+    FIELD_NFPROTO,         /* meta nfproto, 1 */
+    FIELD_PROTOCOL,        /* meta protocol (ether type), 2, network byte order */
+    FIELD_L4PROTO,         /* meta l4proto, 1 */
+    FIELD_PKTTYPE,         /* meta pkttype, 1 */
+    FIELD_ETHER_SADDR,     /* ether saddr, 6 */
+    FIELD_IP_SADDR,        /* ip saddr, 4 */
+    FIELD_IP_DADDR,        /* ip daddr, 4 */
+    FIELD_IP6_SADDR,       /* ip6 saddr, 16 */
+    FIELD_IP6_DADDR,       /* ip6 daddr, 16 */
     FIELD_ARP_SADDR_ETHER, /* arp saddr ether, 6 */
     FIELD_ARP_SADDR_IP,    /* arp saddr ip, 4 */
-    FIELD_TH_DPORT,    /* th dport, 2, network byte order */
-    FIELD_ICMP_TYPE,   /* icmp type, 1 */
-    FIELD_ICMPV6_TYPE, /* icmpv6 type, 1 */
-    FIELD_CT_STATE,    /* ct state, 4, host byte order, bits NF_CT_STATE_BIT(...) */
-    FIELD_CT_STATUS,   /* ct status, 4, host byte order, bits IPS_* */
-    FIELD_FIB_DADDR_TYPE, /* fib daddr type, 4, host byte order, RTN_* */
-    FIELD_ETHER_TYPE,  /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
-                          protocol is that of its payload */
+    FIELD_TH_DPORT,        /* th dport, 2, network byte order */
+    FIELD_ICMP_TYPE,       /* icmp type, 1 */
+    FIELD_ICMPV6_TYPE,     /* icmpv6 type, 1 */
+    FIELD_CT_STATE,        /* ct state, 4, host byte order, bits NF_CT_STATE_BIT(...) */
+    FIELD_CT_STATUS,       /* ct status, 4, host byte order, bits IPS_* */
+    FIELD_FIB_DADDR_TYPE,  /* fib daddr type, 4, host byte order, RTN_* */
+    FIELD_ETHER_TYPE, /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
+                         protocol is that of its payload */
     FIELD_COUNT,
 };
 
@@ -101,14 +102,14 @@ struct nft_key {
 };
 
 enum term_kind {
-    TERM_MATCH,    /* match */
-    TERM_LOOKUP,   /* lookup: key (not) in set */
+    TERM_MATCH,       /* match */
+    TERM_LOOKUP,      /* lookup: key (not) in set */
     TERM_VERDICT_MAP, /* lookup: verdict from a map; no element: go on */
     TERM_COUNTER,
-    TERM_LIMIT,    /* limit */
-    TERM_LOG,      /* log: NFLOG */
-    TERM_VERDICT,  /* verdict */
-    TERM_REJECT_RESET,    /* TCP reset; the rule has matched l4proto tcp before */
+    TERM_LIMIT,             /* limit */
+    TERM_LOG,               /* log: NFLOG */
+    TERM_VERDICT,           /* verdict */
+    TERM_REJECT_RESET,      /* TCP reset; the rule has matched l4proto tcp before */
     TERM_REJECT_PROHIBITED, /* icmpx admin-prohibited */
     TERM_MASQUERADE,
     TERM_DNAT_MAP, /* lookup: destination address and port from a map; no element: go on */
@@ -117,11 +118,11 @@ enum term_kind {
 enum match_op {
     MATCH_EQUAL,
     MATCH_NOT_EQUAL,
-    MATCH_RANGE,     /* value..last, inclusive, network byte order */
+    MATCH_RANGE, /* value..last, inclusive, network byte order */
     MATCH_NOT_RANGE,
-    MATCH_PREFIX,    /* (field & last) == value */
-    MATCH_ANY_BIT,   /* (field & value) != 0 */
-    MATCH_NO_BIT,    /* (field & value) == 0 */
+    MATCH_PREFIX,  /* (field & last) == value */
+    MATCH_ANY_BIT, /* (field & value) != 0 */
+    MATCH_NO_BIT,  /* (field & value) == 0 */
 };
 
 enum nft_verdict {
@@ -168,8 +169,8 @@ struct term {
 };
 
 enum nft_set_data {
-    SET_DATA_NONE,    /* a set */
-    SET_DATA_VERDICT, /* a verdict map; element data is struct nft_verdict_data */
+    SET_DATA_NONE,       /* a set */
+    SET_DATA_VERDICT,    /* a verdict map; element data is struct nft_verdict_data */
     SET_DATA_ADDR4_PORT, /* data: 4 bytes address, 2 bytes port, both network byte order */
     SET_DATA_ADDR6_PORT, /* data: 16 bytes address, 2 bytes port */
 };
@@ -183,14 +184,17 @@ struct op {
         struct {
             char path[SYSCTL_PATH_SIZE];
             char value[SYSCTL_VALUE_SIZE];
-            char was[SYSCTL_VALUE_SIZE]; /* OP_SYSCTL_RESTORE */
-            bool optional; /* a kernel without this file is fine */
+            char was[SYSCTL_VALUE_SIZE];        /* OP_SYSCTL_RESTORE */
+            char switch_path[SYSCTL_PATH_SIZE]; /* OP_SYSCTL_RESTORE: nothing is restored when this
+                                                 */
+            char switch_value[SYSCTL_VALUE_SIZE]; /* one no longer has this value; "": always */
+            bool optional;                        /* a kernel without this file is fine */
         } sysctl;
         struct {
             char name[IFNAME_SIZE];
             char alias[LINK_ALIAS_SIZE];
             struct mac mac; /* stated, else it changes with every port that comes and goes */
-        } bridge; /* its group is GROUP_NETWORK */
+        } bridge;           /* its group is GROUP_NETWORK */
         struct {
             char host_name[IFNAME_SIZE];
             char jail_name[IFNAME_SIZE];
@@ -218,8 +222,8 @@ struct op {
             enum nft_family family;
             char name[NFT_NAME_SIZE];
             bool is_base;
-            char type[8];     /* "filter", "nat" */
-            uint32_t hook;    /* NF_INET_* or NF_BR_* */
+            char type[8];  /* "filter", "nat" */
+            uint32_t hook; /* NF_INET_* or NF_BR_* */
             int32_t priority;
             bool policy_drop;
         } chain;
@@ -227,9 +231,9 @@ struct op {
             enum nft_family family;
             char name[NFT_NAME_SIZE];
             struct nft_key key;
-            bool is_interval;  /* elements carry first and last key (concatenation: per field) */
-            bool has_timeout;  /* elements may carry a timeout */
-            bool has_counter;  /* a counter per element */
+            bool is_interval; /* elements carry first and last key (concatenation: per field) */
+            bool has_timeout; /* elements may carry a timeout */
+            bool has_counter; /* a counter per element */
             enum nft_set_data data;
         } set;
         struct {
@@ -265,8 +269,9 @@ struct op {
 /* A network that the plan uses, for the record of the jail. */
 struct plan_network {
     char name[IFNAME_SIZE];
-    const char *text; /* canonical statement, to be compared and shown: "address 10.10.0.1/16; nat" */
-    char where[128];  /* "web.conf:3" */
+    const char
+        *text; /* canonical statement, to be compared and shown: "address 10.10.0.1/16; nat" */
+    char where[128]; /* "web.conf:3" */
     bool external;
 };
 
@@ -293,10 +298,10 @@ struct plan {
     struct plan_address *addresses;
     size_t addresses_count, addresses_capacity;
 
-    bool needs_host;             /* has an op at WHERE_HOST */
-    struct position host_where;  /* the first statement that asked for one */
-    bool needs_service;          /* has OP_LISTEN or a log that the service reads */
-    bool pings;                  /* some rule admits ICMP or ICMPv6 out */
+    bool needs_host;            /* has an op at WHERE_HOST */
+    struct position host_where; /* the first statement that asked for one */
+    bool needs_service;         /* has OP_LISTEN or a log that the service reads */
+    bool pings;                 /* some rule admits ICMP or ICMPv6 out */
 };
 
 #define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */

@@ -9,7 +9,8 @@ struct buf;
  * the name under which the script makes the jail's namespace (ip netns add). */
 void plan_print(const struct plan *plan, const char *netns, struct buf *out);
 
-/* One op in a few words, for messages: "create bridge 'app_br'", "add address 10.0.0.1/24 to 'eth0'". */
+/* One op in a few words, for messages: "create bridge 'app_br'", "add address 10.0.0.1/24 to
+ * 'eth0'". */
 void op_describe(const struct plan *plan, const struct op *op, struct buf *out);
 
 /* The rules of one family as `nft` text (`table inet netjail { ... }`). */

@@ -156,20 +156,46 @@ static bool record_has_sysctl(const struct record *record, const char *path)
     return false;
 }
 
+bool sysctl_switch_path(const char *path, char ret_path[SYSCTL_PATH_SIZE])
+{
+    char interface[IFNAME_SIZE];
+    const char *slash = strrchr(path, '/');
+
+    if (!slash || !strstr(slash, "forwarding") || !sysctl_path_interface(path, interface) ||
+        strcmp(interface, "all") == 0)
+        return false;
+    (void)snprintf(ret_path, SYSCTL_PATH_SIZE, "net/%s/conf/all/forwarding",
+                   strncmp(path, "net/ipv6/", 9) == 0 ? "ipv6" : "ipv4"); /* fits */
+    return true;
+}
+
+/* Takes over the entry of this path from the first of the others that has it, with this value of
+ * ours (NULL: any). */
+static void inherit(struct record *record, const char *path, const char *ours,
+                    struct record *const *others, size_t others_count)
+{
+    for (size_t k = 0; k < others_count; k++)
+        for (size_t n = 0; n < others[k]->sysctls_count; n++) {
+            const struct record_sysctl *theirs = &others[k]->sysctls[n];
+
+            if (strcmp(theirs->path, path) == 0 && (!ours || strcmp(theirs->ours, ours) == 0) &&
+                !record_has_sysctl(record, path))
+                *ARENA_PUSH(record->arena, record, sysctls) = *theirs;
+        }
+}
+
 void record_inherit_sysctls(struct record *record, const struct plan *plan,
                             struct record *const *others, size_t others_count)
 {
     for (size_t i = 0; i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
+        char path[SYSCTL_PATH_SIZE];
 
         if (op->kind != OP_SYSCTL_SET || op->where != WHERE_HOST)
             continue;
-        for (size_t k = 0; k < others_count; k++)
-            for (size_t n = 0; n < others[k]->sysctls_count; n++)
-                if (strcmp(others[k]->sysctls[n].path, op->sysctl.path) == 0 &&
-                    strcmp(others[k]->sysctls[n].ours, op->sysctl.value) == 0 &&
-                    !record_has_sysctl(record, op->sysctl.path))
-                    *ARENA_PUSH(record->arena, record, sysctls) = others[k]->sysctls[n];
+        inherit(record, op->sysctl.path, op->sysctl.value, others, others_count);
+        if (sysctl_switch_path(op->sysctl.path, path))
+            inherit(record, path, NULL, others, others_count);
     }
 }
 

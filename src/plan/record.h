@@ -1,5 +1,5 @@
-/* The record of a jail: what its lease file says. Written by kernel/lease before the first change to
- * the host, so that another netjail can take back what a killed one left. The text form is one
+/* The record of a jail: what its lease file says. Written by kernel/lease before the first change
+ * to the host, so that another netjail can take back what a killed one left. The text form is one
  * statement per line; the parser treats it as hostile. Pure. */
 #pragma once
 
@@ -69,8 +69,8 @@ struct record {
     uint64_t netns_cookie; /* the host namespace it changed (SO_NETNS_COOKIE) */
     uint64_t netns_inode;
     enum record_state state;
-    const char *policy;    /* path or "" */
-    const char *command;   /* argv[0] */
+    const char *policy;  /* path or "" */
+    const char *command; /* argv[0] */
 
     struct record_network *networks;
     size_t networks_count, networks_capacity;
@@ -92,6 +92,12 @@ void record_free(struct record *record);
 
 /* Fills networks, addresses, publishes, links, elements and uses_host_tables from the plan. */
 void record_from_plan(struct record *record, const struct plan *plan);
+
+/* The family's switch for all interfaces ("net/ipv4/conf/all/forwarding", which is ip_forward) of
+ * the forwarding setting of one interface. When somebody else turns it, every interface's setting
+ * follows and is no longer ours: the record notes it as found, with `was` and `ours` equal. False
+ * for a setting without one, and for the switch itself. */
+bool sysctl_switch_path(const char *path, char ret_path[SYSCTL_PATH_SIZE]);
 
 /* Carries over from `others` what they say about the sysctls that the plan sets on the host and
  * that are ours already: their `was` is the value to go back to, and cannot be read any more. */

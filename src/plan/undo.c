@@ -134,19 +134,36 @@ static bool sysctl_vanishes(const struct record *record, const struct rest *rest
     return false;
 }
 
+/* Only as long as nobody else has turned the switch for all interfaces since. */
+static void add_switch(struct op *op, const struct record *record)
+{
+    char path[SYSCTL_PATH_SIZE];
+
+    if (!sysctl_switch_path(op->sysctl.path, path))
+        return;
+    for (size_t i = 0; i < record->sysctls_count; i++)
+        if (strcmp(record->sysctls[i].path, path) == 0) {
+            memcpy(op->sysctl.switch_path, path, sizeof op->sysctl.switch_path);
+            memcpy(op->sysctl.switch_value, record->sysctls[i].ours,
+                   sizeof op->sysctl.switch_value);
+        }
+}
+
 static void restore_sysctls(struct plan *plan, const struct record *record, const struct rest *rest)
 {
     for (size_t i = record->sysctls_count; i-- > 0;) {
         const struct record_sysctl *sysctl = &record->sysctls[i];
         struct op *op;
 
-        if (rest_has_sysctl(rest, sysctl->path) || sysctl_vanishes(record, rest, sysctl->path))
+        if (strcmp(sysctl->was, sysctl->ours) == 0 || rest_has_sysctl(rest, sysctl->path) ||
+            sysctl_vanishes(record, rest, sysctl->path))
             continue;
         op = push(plan, OP_SYSCTL_RESTORE);
         memcpy(op->sysctl.path, sysctl->path, sizeof op->sysctl.path);
         memcpy(op->sysctl.value, sysctl->ours, sizeof op->sysctl.value);
         memcpy(op->sysctl.was, sysctl->was, sizeof op->sysctl.was);
         op->sysctl.optional = true;
+        add_switch(op, record);
     }
 }
 
