@@ -236,8 +236,8 @@ out:
     return result;
 }
 
-static int read_whole(int fd, const char *path, char **ret_text, size_t *ret_length,
-                      struct error *error)
+static int read_whole(int fd, const char *path, size_t size_max, char **ret_text,
+                      size_t *ret_length, struct error *error)
 {
     size_t capacity = 64u << 10;
     size_t length = 0;
@@ -252,8 +252,8 @@ static int read_whole(int fd, const char *path, char **ret_text, size_t *ret_len
         if (got == 0)
             break;
         length += (size_t)got;
-        if (length > LOAD_FILE_MAX)
-            return error_set(error, -EFBIG, "'%s' is larger than 64 MiB", path);
+        if (length > size_max)
+            return error_set(error, -EFBIG, "'%s' is larger than %zu MiB", path, size_max >> 20);
         if (length == capacity) {
             char *larger = realloc(text, 2 * capacity + 1);
             if (!larger)
@@ -270,7 +270,8 @@ static int read_whole(int fd, const char *path, char **ret_text, size_t *ret_len
     return 0;
 }
 
-int load_trusted(const char *path, struct trusted_file *ret_file, struct error *error)
+int load_trusted(const char *path, size_t size_max, struct trusted_file *ret_file,
+                 struct error *error)
 {
     cleanup_fd int fd = -1;
     struct trusted_file file = {0};
@@ -278,7 +279,7 @@ int load_trusted(const char *path, struct trusted_file *ret_file, struct error *
     int result = open_trusted(path, canonical, &fd, error);
 
     if (result == 0)
-        result = read_whole(fd, path, &file.text, &file.length, error);
+        result = read_whole(fd, path, size_max, &file.text, &file.length, error);
     if (result < 0)
         return result;
     file.path = strdup(path);
@@ -315,7 +316,8 @@ static const char *policy_directory(size_t index, char buffer[PATH_MAX])
 
 /* Tries NAME and NAME.conf in the policy path. The first file that exists decides, also when it is
  * not trusted: an attacker must not be able to hide a policy behind another one. */
-static int load_from_path(const char *name, struct trusted_file *ret_file, struct error *error)
+static int load_from_path(const char *name, size_t size_max, struct trusted_file *ret_file,
+                          struct error *error)
 {
     char buffer[PATH_MAX];
     char path[2 * PATH_MAX];
@@ -326,7 +328,7 @@ static int load_from_path(const char *name, struct trusted_file *ret_file, struc
         for (size_t i = 0; directory[0] && i < ARRAY_LENGTH(suffixes); i++) {
             (void)snprintf(path, sizeof path, "%s/%s%s", directory, name,
                            suffixes[i]); /* fits: both are bounded */
-            int result = load_trusted(path, ret_file, error);
+            int result = load_trusted(path, size_max, ret_file, error);
             if (result != -ENOENT && result != -ENOTDIR)
                 return result;
         }
@@ -347,9 +349,9 @@ int load_policy(const char *name, struct trusted_file *ret_file, struct error *e
     if (name[0] == '\0' || strlen(name) >= PATH_MAX)
         return error_set(error, -EINVAL, "the policy's name is %s", name[0] ? "too long" : "empty");
     if (strchr(name, '/') || ends_with(name, ".conf"))
-        result = load_trusted(name, ret_file, error);
+        result = load_trusted(name, POLICY_FILE_MAX, ret_file, error);
     if (result == -ENOENT && !strchr(name, '/'))
-        result = load_from_path(name, ret_file, error);
+        result = load_from_path(name, POLICY_FILE_MAX, ret_file, error);
     if (result != -ENOENT)
         return result;
     error_set(error, -ENOENT, "cannot find the policy '%s'", name);
@@ -380,6 +382,7 @@ static int loader_keep(struct loader *loader, struct trusted_file *file, const c
     return 0;
 }
 
+/* An included file and a list look the same here; the parser holds included files to 16 MiB. */
 static int loader_read(void *context, const char *from, const char *name, const char **ret_path,
                        const char **ret_text, size_t *ret_length, struct error *error)
 {
@@ -395,9 +398,9 @@ static int loader_read(void *context, const char *from, const char *name, const 
     else
         (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - from), from,
                        name); /* fits: both are bounded */
-    result = load_trusted(path, &file, error);
+    result = load_trusted(path, LIST_FILE_MAX, &file, error);
     if (result == -ENOENT && name[0] != '/')
-        result = load_from_path(name, &file, error);
+        result = load_from_path(name, LIST_FILE_MAX, &file, error);
     if (result == -ENOENT)
         return error_errno(error, -ENOENT, "cannot read '%s'", path);
     if (result < 0)

@@ -20,10 +20,11 @@ void trusted_file_free(struct trusted_file *file);
  * group or others; a sticky directory is fine, since what lies in it is judged as well. With
  * AT_SECURE (file capabilities) only root counts. Must be called before any user namespace is
  * entered. 0, or a negative errno with *error filled; -ENOENT only when there is no such file. */
-int load_trusted(const char *path, struct trusted_file *ret_file, struct error *error);
+int load_trusted(const char *path, size_t size_max, struct trusted_file *ret_file,
+                 struct error *error);
 
-/* What `define NAME file` may read; the parser holds policies themselves to 16 MiB. */
-#define LOAD_FILE_MAX (64u << 20)
+#define POLICY_FILE_MAX ((size_t)16 << 20)
+#define LIST_FILE_MAX   ((size_t)64 << 20) /* `define NAME file`: a million prefixes */
 
 /* Reads the policy that the user named: a path (with '/'), a file in the working directory (ending
  * in ".conf"), else NAME or NAME.conf in the policy path: $XDG_CONFIG_HOME/netjail, /etc/netjail,

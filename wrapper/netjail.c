@@ -11,16 +11,16 @@
 
 /* A closed stdin, stdout or stderr would let the next opened file take its number, and messages
  * would go into it. The command gets them closed again: they are opened close-on-exec. */
-static int reserve_standard_descriptors(void)
+static int reserve_standard_descriptors(struct error *error)
 {
-    int fd;
-
-    do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        (void)close(fd); /* the first one that was not needed */
-    return fd < 0 ? -errno : 0;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0)
+            continue;
+        if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd) /* the lowest number that is free */
+            return error_errno(error, -errno, "cannot put /dev/null in the place of descriptor %d",
+                               fd);
+    }
+    return 0;
 }
 
 static int run(const struct options *options)
@@ -49,8 +49,10 @@ int main(int argc, char **argv)
     enum options_action action = OPTIONS_RUN;
     int status = EXIT_NETJAIL_FAILED;
 
-    if (reserve_standard_descriptors() < 0)
-        return EXIT_NETJAIL_FAILED; /* not even a message is possible */
+    if (reserve_standard_descriptors(&error) < 0) {
+        report_error("netjail", NULL, &error); /* stderr is the caller's, or closed */
+        return EXIT_NETJAIL_FAILED;
+    }
     if (options_parse(argc, argv, &options, &action, &error) < 0) {
         report_error("netjail", NULL, &error);
     } else if (action == OPTIONS_RUN) {

@@ -306,7 +306,9 @@ static int start(struct run *run)
     note(run, "the command runs now");
     result = jail_release(&run->jail, &run->error);
     if (result < 0)
-        return fail(run, result == -ENOENT ? EXIT_COMMAND_NOT_FOUND : EXIT_CANNOT_EXECUTE);
+        return fail(run, !run->jail.refused  ? EXIT_NETJAIL_FAILED
+                         : result == -ENOENT ? EXIT_COMMAND_NOT_FOUND
+                                             : EXIT_CANNOT_EXECUTE);
     return supervise_command(run);
 }
 
