@@ -46,6 +46,10 @@ include tests/deps.mk
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 endif
 PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libcap-ng libbsd-overlay jansson)
+# Each shared library costs netjail 0.1 ms at every start: it takes from the archive what it needs of
+# those that come as archives, too.
+archive = $(if $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
+NETJAIL_LIBS = $(call archive,nftnl) -lmnl $(call archive,bsd) $(PKG_LIBS)
 SERVICE_LIBS = $(shell pkg-config --libs $(SERVICE_PACKAGES))
 SECCOMP_LIBS = $(shell pkg-config --libs libseccomp)
 CMOCKA_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
@@ -90,7 +94,7 @@ $(B)/libnetjail.a: $(LIB_OBJECTS)
 	ar rcs $@ $^
 
 $(B)/netjail: $(B)/obj/wrapper/netjail.o $(B)/libnetjail.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(NETJAIL_LIBS)
 
 $(B)/netjailctl: $(B)/obj/wrapper/netjailctl.o $(B)/libnetjail.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS)

@@ -350,11 +350,54 @@ static void test_log_prefix(void **unused)
     facts_free(facts);
 }
 
-/* Without any policy there is the same table, closed, and lo works between own addresses only. */
+static void assert_base_chains_closed(const struct plan *plan)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->ops_count; i++)
+        if (plan->ops[i].kind == OP_NFT_CHAIN_ADD && plan->ops[i].chain.is_base) {
+            assert_true(plan->ops[i].chain.policy_drop);
+            count++;
+        }
+    assert_int_equal(count, 3);
+}
+
+/* Without any policy there is a table, too, and it is closed for all but lo. */
 static void test_empty_policy_is_closed(void **unused)
 {
     struct facts *facts = fixture_facts();
     struct policy *policy = fixture_policy("");
+    struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
+    struct model_packet packet = {.iifname = "lo",
+                                  .oifname = "lo",
+                                  .family = ADDR_V6,
+                                  .protocol = IPPROTO_TCP,
+                                  .source = {ADDR_V6, {[15] = 1}},
+                                  .destination = {ADDR_V6, {[15] = 1}},
+                                  .has_transport = true,
+                                  .ct_state = 8};
+
+    (void)unused;
+    assert_false(plan->needs_host);
+    assert_base_chains_closed(plan);
+    assert_int_equal(model_chain(plan, "output", &packet), MODEL_ACCEPT);
+    assert_int_equal(model_chain(plan, "input", &packet), MODEL_ACCEPT);
+    packet.oifname = "eth0";
+    packet.iifname = "eth0";
+    packet.ct_state = 2; /* established: not even that */
+    assert_int_not_equal(model_chain(plan, "output", &packet), MODEL_ACCEPT);
+    assert_int_not_equal(model_chain(plan, "input", &packet), MODEL_ACCEPT);
+    assert_int_not_equal(model_chain(plan, "forward", &packet), MODEL_ACCEPT);
+    plan_free(plan);
+    policy_free(policy);
+    facts_free(facts);
+}
+
+/* With links lo works between own addresses only: no way around the rules leads over it. */
+static void test_loopback_between_own_addresses(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct policy *policy = fixture_policy(HEADER);
     struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
     struct model_packet packet = {.iifname = "lo",
                                   .oifname = "lo",
@@ -366,15 +409,12 @@ static void test_empty_policy_is_closed(void **unused)
                                   .ct_state = 8};
 
     (void)unused;
-    assert_false(plan->needs_host);
     assert_int_equal(model_chain(plan, "output", &packet), MODEL_ACCEPT);
     packet.destination.bytes[0] = 8;
     assert_int_equal(model_chain(plan, "output", &packet), MODEL_DROP);
     packet.oifname = "eth0";
     assert_int_equal(model_chain(plan, "output", &packet), MODEL_RESET);
-    for (size_t i = 0; i < plan->ops_count; i++)
-        if (plan->ops[i].kind == OP_NFT_CHAIN_ADD && plan->ops[i].chain.is_base)
-            assert_true(plan->ops[i].chain.policy_drop);
+    assert_base_chains_closed(plan);
     plan_free(plan);
     policy_free(policy);
     facts_free(facts);
@@ -412,10 +452,14 @@ static void test_published_port(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_policies),  cmocka_unit_test(test_ten_thousand_rules),
-        cmocka_unit_test(test_million_prefixes), cmocka_unit_test(test_rate_is_one_limit),
-        cmocka_unit_test(test_log_prefix),       cmocka_unit_test(test_empty_policy_is_closed),
+        cmocka_unit_test(test_random_policies),
+        cmocka_unit_test(test_ten_thousand_rules),
+        cmocka_unit_test(test_million_prefixes),
+        cmocka_unit_test(test_rate_is_one_limit),
+        cmocka_unit_test(test_log_prefix),
+        cmocka_unit_test(test_empty_policy_is_closed),
         cmocka_unit_test(test_published_port),
+        cmocka_unit_test(test_loopback_between_own_addresses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
