@@ -55,7 +55,7 @@ static bool is_pseudo(int fd)
         0x9fa0 /* proc */,      0x62656572 /* sysfs */,    0x6e736673 /* namespaces */,
         0x50494446 /* pidfd */, 0x27e0eb /* cgroup */,     0x63677270 /* cgroup2 */,
         0x64626720 /* debug */, 0x74726163 /* tracing */,  0x73636673 /* security */,
-        0xcafe4a11 /* bpf */,   0x62656570 /* configfs */,
+        0xcafe4a11 /* bpf */,   0x62656570 /* configfs */, 0x19800202 /* message queues */,
     };
     struct statfs state;
 
@@ -68,6 +68,13 @@ static bool is_pseudo(int fd)
     return false;
 }
 
+/* The master of a terminal (5:2, of BSD 2:*) types into it: it is power over those who read there.
+ */
+static bool is_terminal_master(dev_t device)
+{
+    return device == makedev(5, 2) || major(device) == 2;
+}
+
 /* /dev/null, zero, full, random, urandom (1:3, 5, 7, 8, 9) and terminals. */
 static bool is_harmless_device(int fd, dev_t device)
 {
@@ -77,7 +84,7 @@ static bool is_harmless_device(int fd, dev_t device)
         if (device == makedev(1, minors[i]))
             return true;
     }
-    return isatty(fd) == 1;
+    return isatty(fd) == 1 && !is_terminal_master(device);
 }
 
 /* What is wrong with it as an inherited descriptor; NULL: nothing. */

@@ -108,6 +108,28 @@ static void test_descriptors(void **state)
     assert_true(is_open(all.directory)); /* listing closes nothing */
 }
 
+/* The master of a terminal types for those who read from it; the terminal itself is harmless. */
+static void test_terminal_master_goes(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    cleanup_buf struct buf text = {0};
+    struct error error = {0};
+    char want[32], other[32];
+    int terminal;
+
+    (void)state;
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(terminal >= 0);
+    assert_int_equal(spawn_list_closed(NULL, 0, &text, &error), 0);
+    (void)snprintf(want, sizeof want, "%d (device)", master);
+    (void)snprintf(other, sizeof other, "%d (device)", terminal);
+    assert_non_null(strstr(buf_text(&text), want));
+    assert_null(strstr(buf_text(&text), other));
+    (void)close(master);
+    (void)close(terminal);
+}
+
 static void test_kept_must_be_open(void **state)
 {
     static const int keep[] = {1000};
@@ -214,13 +236,10 @@ static void test_identity_sudo(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_descriptors),
-        cmocka_unit_test(test_kept_must_be_open),
-        cmocka_unit_test(test_listen_fds_stay),
-        cmocka_unit_test(test_identity_unknown),
-        cmocka_unit_test(test_identity_numbers),
-        cmocka_unit_test(test_identity_without_privilege),
+        cmocka_unit_test(test_environment),       cmocka_unit_test(test_descriptors),
+        cmocka_unit_test(test_kept_must_be_open), cmocka_unit_test(test_terminal_master_goes),
+        cmocka_unit_test(test_listen_fds_stay),   cmocka_unit_test(test_identity_unknown),
+        cmocka_unit_test(test_identity_numbers),  cmocka_unit_test(test_identity_without_privilege),
         cmocka_unit_test(test_identity_sudo),
     };
 
