@@ -158,8 +158,13 @@ static scmp_filter_ctx common_filter(bool namespaces, bool shared)
     refuse(filter, ENOSYS, missing_always);
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCSTI);
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCLINUX);
-    if (shared)
+    if (shared) {
+        /* A limit of CPU time that is over is a SIGKILL, which no Landlock scope stops. */
+        struct scmp_arg_cmp others = argument(0, SCMP_CMP_NE, 0);
+
         refuse(filter, EPERM, trace);
+        rule(filter, SCMP_ACT_ERRNO(EPERM), "prlimit64", 1, &others);
+    }
     if (namespaces)
         return filter;
     refuse(filter, EPERM, mount_calls);

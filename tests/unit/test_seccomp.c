@@ -194,10 +194,14 @@ static void test_namespaces_allow(void **state)
 static void test_processes_shared(void **state)
 {
     static const struct policy policy = {.families = FAMILY_ALL, .processes_shared = true};
-    static const struct call call = {"ptrace", SYS_ptrace, {-1, 0}, EPERM};
+    static const struct call calls[] = {
+        {"ptrace", SYS_ptrace, {-1, 0}, EPERM},
+        {"prlimit of another", SYS_prlimit64, {1, 0}, EPERM},
+        {"prlimit of oneself", SYS_prlimit64, {0, 0}, 0},
+    };
 
     (void)state;
-    check_calls(&policy, &call, 1);
+    check_calls(&policy, calls, sizeof calls / sizeof calls[0]);
 }
 
 #if defined(__x86_64__)
