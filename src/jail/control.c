@@ -36,6 +36,7 @@ static const struct rule rules[] = {
     [CONTROL_EMPTY] = {sizeof(struct control_message), 0, STATE(JAIL_ENDED)},
     [CONTROL_FAILED] = {sizeof(struct control_failure), 0,
                         STATE(JAIL_CLONED) | STATE(JAIL_OPENED) | STATE(JAIL_READY)},
+    [CONTROL_REFUSED] = {sizeof(struct control_failure), 0, STATE(JAIL_READY)},
 };
 
 /* A received message and its descriptors. */
@@ -81,10 +82,9 @@ int control_send(int fd, enum control_kind kind, int value, const int *fds, size
     return packet_send(fd, &message, sizeof message, fds, fds_count);
 }
 
-int control_send_failure(int fd, const struct error *error)
+int control_send_failure(int fd, enum control_kind kind, const struct error *error)
 {
-    struct control_failure failure = {
-        .kind = CONTROL_FAILED, .code = error->code, .where = error->where};
+    struct control_failure failure = {.kind = kind, .code = error->code, .where = error->where};
 
     memcpy(failure.text, error->text, sizeof failure.text);
     memcpy(failure.hint, error->hint, sizeof failure.hint);
@@ -210,6 +210,11 @@ int control_receive_report(int fd, int state, bool wait, struct control_message 
     }
     if (packet.message.kind == CONTROL_FAILED)
         return failure_take(&packet.failure, error);
+    if (packet.message.kind == CONTROL_REFUSED) {
+        *ret_message = (struct control_message){.kind = CONTROL_REFUSED,
+                                                .value = failure_take(&packet.failure, error)};
+        return 0;
+    }
     for (size_t i = 0; i < packet.fds_count; i++)
         ret_fds[i] = packet.fds[i];
     *ret_message = packet.message;

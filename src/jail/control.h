@@ -20,6 +20,7 @@ enum control_kind {
     CONTROL_STATUS,  /* the command ended, stopped or continued; value: control_turn() */
     CONTROL_EMPTY,   /* the command and all that it left have ended */
     CONTROL_FAILED,  /* struct control_failure */
+    CONTROL_REFUSED, /* struct control_failure: everything was in place, execve(2) has failed */
 };
 
 #define CONTROL_FDS 4
@@ -48,7 +49,7 @@ struct control_message {
     int32_t value;
 };
 
-/* CONTROL_FAILED: a struct error that crosses a process boundary. */
+/* CONTROL_FAILED, CONTROL_REFUSED: a struct error that crosses a process boundary. */
 struct control_failure {
     uint32_t kind;
     int32_t code;
@@ -60,7 +61,7 @@ struct control_failure {
 /* Sends one message, with `fds` when fds_count > 0. Returns 0 or a negative errno (-EPIPE: the
  * other side is gone; no SIGPIPE is raised). */
 int control_send(int fd, enum control_kind kind, int value, const int *fds, size_t fds_count);
-int control_send_failure(int fd, const struct error *error);
+int control_send_failure(int fd, enum control_kind kind, const struct error *error);
 
 /* Init: the next command. Returns 0, -EPIPE at the end of the channel, -EAGAIN when `wait` is false
  * and none is there, -EPROTO for what is no command. */
@@ -69,7 +70,8 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
  * descriptors as in the table, permitted in `state` (enum
  * jail_state). *ret_fds (CONTROL_FDS of them) is written only
- * for CONTROL_OPENED. For CONTROL_FAILED *error is filled and its code returned. -EPIPE: init is
- * gone. -EAGAIN: see above. */
+ * for CONTROL_OPENED. For CONTROL_FAILED *error is filled and its code returned; for
+ * CONTROL_REFUSED *error is filled, too, but it is a report like any other, with the errno as its
+ * value. -EPIPE: init is gone. -EAGAIN: see above. */
 int control_receive_report(int fd, int state, bool wait, struct control_message *ret_message,
                            int *ret_fds, struct error *error);

@@ -30,6 +30,8 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
+#define REAP_MAX 64 /* between two looks at the channels */
+
 struct init {
     const struct init_args *args;
     const struct jail_setup *setup;
@@ -46,9 +48,11 @@ struct init {
 };
 
 /* Says why and ends; with a pid namespace everything ends with us. */
-_Noreturn static void init_fail(const struct init *init, const struct error *error)
+_Noreturn static void init_fail(const struct init *init, enum control_kind kind,
+                                const struct error *error)
 {
-    (void)control_send_failure(init->control_fd, error); /* nobody left to tell: we end as well */
+    /* Nobody left to tell: we end as well. */
+    (void)control_send_failure(init->control_fd, kind, error);
     _exit(125);
 }
 
@@ -199,10 +203,11 @@ static void init_command_changed(struct init *init, int status)
     report(init, CONTROL_STATUS, value);
 }
 
-/* Reaps all that have ended; ends when there is nothing left. */
-static void init_reap(struct init *init)
+/* Reaps what has ended, at most REAP_MAX so that a storm of dying orphans does not keep us from the
+ * channel; ends when there is nothing left. True: there may be more to reap. */
+static bool init_reap(struct init *init)
 {
-    for (;;) {
+    for (int i = 0; i < REAP_MAX; i++) {
         int status;
         pid_t pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED);
 
@@ -212,9 +217,12 @@ static void init_reap(struct init *init)
             report(init, CONTROL_EMPTY, 0);
             _exit(0);
         }
+        if (pid < 0 && errno != ECHILD)
+            init_end(init); /* nobody could tell when the command ends */
         if (pid <= 0)
-            return;
+            return false;
     }
+    return true;
 }
 
 static void init_signal(const struct init *init, int signal)
@@ -236,7 +244,7 @@ static void init_continue(struct init *init, int value)
     unsigned stops = init->stops;
 
     init->turn = value >> 16;
-    init_reap(init);
+    (void)init_reap(init); /* init_loop() reaps the rest */
     if (init->command <= 0)
         return;
     if (init->own_group && (value & 1))
@@ -270,8 +278,9 @@ _Noreturn static void init_loop(struct init *init)
                                {.fd = init->service_fd, .events = POLLIN}};
         struct signalfd_siginfo info;
 
-        init_reap(init);
-        if (poll(fds, ARRAY_LENGTH(fds), -1) < 0)
+        bool more = init_reap(init);
+
+        if (poll(fds, ARRAY_LENGTH(fds), more ? 0 : -1) < 0)
             continue; /* only EINTR: all signals are blocked */
         if (fds[1].revents)
             (void)!read(init->signal_fd, &info, sizeof info); /* init_reap() looks for itself */
@@ -314,8 +323,10 @@ _Noreturn static void init_command(struct init *init, struct error *error)
                           .own_group = init->own_group,
                           .foreground = release.value != 0};
 
-    if (spawn_command(&spawn, &init->command, error) < 0)
-        init_fail(init, error);
+    bool refused;
+
+    if (spawn_command(&spawn, &init->command, &refused, error) < 0)
+        init_fail(init, refused ? CONTROL_REFUSED : CONTROL_FAILED, error);
     init->started = true;
     init_close_others(init);
     report(init, CONTROL_STARTED, 0);
@@ -347,7 +358,7 @@ _Noreturn void init_run(const struct init_args *args)
     if (status == 0 && init.signal_fd < 0)
         status = error_errno(&error, -errno, "cannot wait for signals in the jail");
     if (status < 0)
-        init_fail(&init, &error);
+        init_fail(&init, CONTROL_FAILED, &error);
     report(&init, CONTROL_READY, init.own_group);
     init_command(&init, &error);
 }

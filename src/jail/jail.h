@@ -64,6 +64,7 @@ struct jail {
     bool processes_shared; /* no pid namespace: init's death does not end the others by itself */
     bool own_group;        /* the command has a process group of its own (no Landlock scope) */
     bool foreground;       /* netjail had the terminal when the command was released */
+    bool refused;          /* jail_release() failed in execve(2) itself */
 };
 
 /* Must be called early in main(): blocks the signals that the supervisor handles and remembers the
@@ -90,8 +91,9 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
  * errno. */
 int jail_ready(struct jail *jail, struct error *error);
 
-/* Lets the command run; returns when exec() has succeeded or failed: -ENOENT (exit status 127),
- * -EACCES or another errno of execve (126), with the text in *error. */
+/* Lets the command run; returns when exec() has succeeded or failed, with the text in *error. When
+ * jail->refused is set it was execve(2) that failed: -ENOENT (exit status 127), -EACCES or another
+ * errno (126); else something before it, and no command may run (125). */
 int jail_release(struct jail *jail, struct error *error);
 
 /* What the supervisor waits for. */

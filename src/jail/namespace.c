@@ -322,9 +322,14 @@ int jail_release(struct jail *jail, struct error *error)
     jail->foreground = terminal_is_ours();
     status = tell(jail, CONTROL_RELEASE, jail->foreground, error);
     if (status == 0)
-        status = await(jail, CONTROL_STARTED, &message, NULL, error);
+        status = control_receive_report(jail->control_fd, jail->state, true, &message, NULL, error);
     if (status < 0)
         return status;
+    jail->refused = message.kind == CONTROL_REFUSED;
+    if (jail->refused)
+        return message.value;
+    if (message.kind != CONTROL_STARTED)
+        return error_set(error, -EPROTO, "the jail's init answered out of order");
     jail->state = JAIL_RUNNING;
     for (size_t i = 0; status == 0 && i < count; i++)
         status = tell(jail, CONTROL_SIGNAL, signals[i], error);

@@ -15,6 +15,12 @@
 #include <string.h>
 #include <sys/wait.h>
 
+/* What the child says through the pipe when there will be no command. */
+struct refusal {
+    struct error error;
+    bool by_exec; /* else by one of the steps before it, without which nothing may run */
+};
+
 static int terminal_open(void)
 {
     return open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -106,27 +112,30 @@ static int child_prepare(const struct spawn *spawn, struct error *error)
 
 _Noreturn static void child_run(const struct spawn *spawn, int report_fd)
 {
-    struct error error = {0};
-    int status = child_prepare(spawn, &error);
+    struct refusal refusal = {0};
+    int status = child_prepare(spawn, &refusal.error);
 
     signals_restore();
     if (status == 0)
-        status = seccomp_load(spawn->setup->policy, &error);
-    if (status == 0)
-        status = exec_command(spawn, &error);
-    error.code = status;
+        status = seccomp_load(spawn->setup->policy, &refusal.error);
+    if (status == 0) {
+        refusal.by_exec = true;
+        status = exec_command(spawn, &refusal.error);
+    }
+    refusal.error.code = status;
     /* A parent that is gone has no use for the report. */
-    (void)!write(report_fd, &error, sizeof error);
+    (void)!write(report_fd, &refusal, sizeof refusal);
     _exit(127);
 }
 
-int spawn_command(const struct spawn *spawn, pid_t *ret_pid, struct error *error)
+int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused, struct error *error)
 {
-    struct error report;
+    struct refusal refusal;
     int pipe_fds[2];
     ssize_t length;
     pid_t pid;
 
+    *ret_refused = false;
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return error_errno(error, -errno, "cannot make a pipe");
     pid = fork();
@@ -137,15 +146,16 @@ int spawn_command(const struct spawn *spawn, pid_t *ret_pid, struct error *error
     if (pid < 0)
         return error_errno(error, -errno, "cannot fork the command");
     do
-        length = read(report_fd, &report, sizeof report);
+        length = read(report_fd, &refusal, sizeof refusal);
     while (length < 0 && errno == EINTR);
     if (length == 0) {
         *ret_pid = pid;
         return 0;
     }
     (void)waitpid(pid, NULL, 0); /* it has ended or is about to */
-    if (length != (ssize_t)sizeof report || report.code >= 0)
+    if (length != (ssize_t)sizeof refusal || refusal.error.code >= 0)
         return error_set(error, -EIO, "the command ended before its start");
-    *error = report;
-    return report.code;
+    *error = refusal.error;
+    *ret_refused = refusal.by_exec;
+    return refusal.error.code;
 }

@@ -10,9 +10,11 @@ struct spawn {
     bool foreground;   /* and the terminal */
 };
 
-/* Forks the command and waits until its exec() succeeded. On failure the child is reaped, *error
- * says why, and the errno is that of execve(2): -ENOENT, -EACCES... */
-int spawn_command(const struct spawn *spawn, pid_t *ret_pid, struct error *error);
+/* Forks the command and waits until its exec() succeeded. On failure the child is reaped and *error
+ * says why. *ret_refused tells whether it was execve(2) that failed (-ENOENT, -EACCES...) or
+ * something before it; it is written in any case. */
+int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused,
+                  struct error *error);
 
 /* Makes process group `group` the terminal's foreground group; nothing without a terminal. */
 void terminal_give(pid_t group);

@@ -145,11 +145,30 @@ static void test_failure_keeps_its_words(void **state)
     (void)state;
     (void)error_errno(&sent, -EPERM, "cannot mount the jail's /proc");
     error_hint(&sent, "a hint");
-    assert_int_equal(control_send_failure(pair[1], &sent), 0);
+    assert_int_equal(control_send_failure(pair[1], CONTROL_FAILED, &sent), 0);
     assert_int_equal(receive(JAIL_OPENED, &error), -EPERM);
     assert_string_equal(error.text, sent.text);
     assert_string_equal(error.hint, sent.hint);
     assert_memory_equal(&error.where, &sent.where, sizeof sent.where);
+}
+
+/* That execve() failed is a report, whose errno decides between 126 and 127; any other failure
+ * before the command is none of the command's. */
+static void test_refused(void **state)
+{
+    struct error sent = {0};
+    struct error error = {0};
+    struct control_message message;
+
+    (void)state;
+    (void)error_errno(&sent, -ENOENT, "cannot run 'x'");
+    assert_int_equal(control_send_failure(pair[1], CONTROL_REFUSED, &sent), 0);
+    assert_int_equal(control_receive_report(pair[0], JAIL_READY, true, &message, NULL, &error), 0);
+    assert_int_equal(message.kind, CONTROL_REFUSED);
+    assert_int_equal(message.value, -ENOENT);
+    assert_string_equal(error.text, sent.text);
+    assert_int_equal(control_send_failure(pair[1], CONTROL_REFUSED, &sent), 0);
+    assert_int_equal(receive(JAIL_RUNNING, &error), -EPROTO);
 }
 
 /* Texts without an end, a code that is none. */
@@ -193,11 +212,17 @@ static void test_turns(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_command_arrives),         TEST(test_init_takes_no_report),
-        TEST(test_sockets_arrive),          TEST(test_out_of_state),
-        TEST(test_unasked_descriptors),     TEST(test_wrong_size),
-        TEST(test_failure_keeps_its_words), TEST(test_hostile_failure),
-        TEST(test_end_of_channel),          TEST(test_turns),
+        TEST(test_command_arrives),
+        TEST(test_init_takes_no_report),
+        TEST(test_sockets_arrive),
+        TEST(test_out_of_state),
+        TEST(test_unasked_descriptors),
+        TEST(test_wrong_size),
+        TEST(test_failure_keeps_its_words),
+        TEST(test_hostile_failure),
+        TEST(test_refused),
+        TEST(test_end_of_channel),
+        TEST(test_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
