@@ -1,5 +1,6 @@
 /* netjail: the program. Options, policy, run. */
 #include "base/cleanup.h"
+#include "jail/jail.h"
 #include "wrapper/assemble.h"
 #include "wrapper/options.h"
 #include "wrapper/report.h"
@@ -49,7 +50,9 @@ int main(int argc, char **argv)
     enum options_action action = OPTIONS_RUN;
     int status = EXIT_NETJAIL_FAILED;
 
-    if (reserve_standard_descriptors(&error) < 0) {
+    /* First of all: a set-user-ID copy must not even quote a policy that its caller may not read.
+     */
+    if (privs_refuse_setuid(&error) < 0 || reserve_standard_descriptors(&error) < 0) {
         report_error("netjail", NULL, &error); /* stderr is the caller's, or closed */
         return EXIT_NETJAIL_FAILED;
     }

@@ -1,5 +1,6 @@
 /* netjailctl: management of jails. A table of commands; each is a file of its own. */
 #include "base/cleanup.h"
+#include "jail/jail.h"
 #include "wrapper/ctl.h"
 #include "wrapper/report.h"
 
@@ -130,6 +131,12 @@ static int run_command(const struct command *command, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    struct error error = {0};
+
+    if (privs_refuse_setuid(&error) < 0) {
+        report_error("netjailctl", NULL, &error);
+        return CTL_SYSTEM;
+    }
     if (argc < 2) {
         usage(stderr);
         return CTL_USAGE;

@@ -68,10 +68,8 @@ static void warn_uid0(const struct run *run)
 /* Everything that can be known without changing anything. */
 static int prepare(struct run *run)
 {
-    int result = privs_refuse_setuid(&run->error);
+    int result = signals_take(&run->error);
 
-    if (result == 0)
-        result = signals_take(&run->error);
     run->privileged = privs_over_host();
     if (result == 0)
         result = identity_resolve(run->policy, run->privileged, &run->identity, &run->error);

@@ -30,7 +30,8 @@ int identity_resolve(const struct policy *policy, bool privileged, struct identi
 /* Has the caller CAP_NET_ADMIN and CAP_SYS_ADMIN (effective) over its own namespaces? */
 bool privs_over_host(void);
 
-/* Refuses to run set-user-ID or set-group-ID (real != effective id): -EPERM. */
+/* Refuses to run set-user-ID or set-group-ID (real != effective id): -EPERM. To be called before
+ * anything is read. */
 int privs_refuse_setuid(struct error *error);
 
 /* After the command runs: drops every capability of the supervisor but CAP_NET_ADMIN (kept only

@@ -18,6 +18,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -114,7 +115,10 @@ static int map_write(pid_t pid, const char *name, const char *text, struct error
     if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
         return 0;
     (void)error_errno(error, -errno, "cannot write %s of the jail's user namespace", name);
-    if (geteuid() == 0)
+    if (getauxval(AT_SECURE))
+        error_hint(error, "with file capabilities netjail needs cap_setuid, cap_setgid and "
+                          "cap_setpcap besides cap_net_admin and cap_sys_admin");
+    else if (geteuid() == 0)
         error_hint(error,
                    "uid 0 without CAP_SETFCAP cannot be mapped (user_namespaces(7)); give this "
                    "process that capability or run it as another user");

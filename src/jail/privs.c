@@ -89,7 +89,7 @@ int privs_refuse_setuid(struct error *error)
         return error_errno(error, -errno, "cannot read the user and group ids");
     if (uid == euid && uid == suid && gid == egid && gid == sgid)
         return 0;
-    (void)error_set(error, -EPERM, "netjail refuses to run set-user-ID or set-group-ID");
+    (void)error_set(error, -EPERM, "must not be installed set-user-ID or set-group-ID");
     error_hint(error,
                "remove the bit (chmod ug-s); netjail works through a user namespace instead");
     return -EPERM;
