@@ -162,6 +162,9 @@ static int set_up(int fd, const struct op *op)
     if (op->listen.addr.family == ADDR_V6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
         return -errno;
+    /* The port is taken all the same: a socket without an interface collides with this one. */
+    if (op->listen.is_local && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo") < 0)
+        return -errno;
     /* TCP only: connections of a jail that has just ended must not block its port. For UDP it would
      * let two programs share the port. */
     if (is_tcp && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)

@@ -26,7 +26,7 @@ enum origin {
 /* Where a field is found: meta or ct key, or header base and offset. */
 static const struct field_source {
     uint8_t source;
-    uint8_t key; /* NFT_META_*, NFT_CT_*, or NFT_PAYLOAD_*_HEADER */
+    uint8_t key; /* NFT_META_*, NFT_CT_*, NFT_PAYLOAD_*_HEADER or NFTA_FIB_F_* */
     uint8_t offset;
 } field_sources[] = {
     [FIELD_IIFNAME] = {SOURCE_META, NFT_META_IIFNAME, 0},
@@ -49,8 +49,11 @@ static const struct field_source {
     [FIELD_ICMPV6_TYPE] = {SOURCE_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 0},
     [FIELD_CT_STATE] = {SOURCE_CT, NFT_CT_STATE, 0},
     [FIELD_CT_STATUS] = {SOURCE_CT, NFT_CT_STATUS, 0},
-    [FIELD_FIB_DADDR_TYPE] = {SOURCE_FIB, NFT_FIB_RESULT_ADDRTYPE, 0},
+    [FIELD_FIB_DADDR_TYPE] = {SOURCE_FIB, NFTA_FIB_F_DADDR, 0},
     [FIELD_ETHER_TYPE] = {SOURCE_PAYLOAD, NFT_PAYLOAD_LL_HEADER, 12},
+    [FIELD_ETHER_DADDR] = {SOURCE_PAYLOAD, NFT_PAYLOAD_LL_HEADER, 0},
+    [FIELD_IIF] = {SOURCE_META, NFT_META_IIF, 0},
+    [FIELD_FIB_SADDR_TYPE] = {SOURCE_FIB, NFTA_FIB_F_SADDR, 0},
 };
 static_assert(ARRAY_LENGTH(field_sources) == FIELD_COUNT, "every field has a source");
 
@@ -129,13 +132,13 @@ static void load_ct(struct builder *builder, uint32_t key, uint32_t to)
     nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, to);
 }
 
-static void load_fib(struct builder *builder, uint32_t result, uint32_t to)
+static void load_fib(struct builder *builder, uint32_t flags, uint32_t to)
 {
     struct nftnl_expr *expr = add(builder, "fib");
     if (!expr)
         return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, result);
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, to);
 }
 

@@ -35,6 +35,7 @@ enum nft_type {
     TYPE_INET_PROTOCOL = 12,
     TYPE_INET_SERVICE = 13,
     TYPE_ICMP_TYPE = 14,
+    TYPE_IFINDEX = 20,
     TYPE_CT_STATE = 26,
     TYPE_CT_STATUS = 28,
     TYPE_ICMP6_TYPE = 29,
@@ -77,6 +78,9 @@ static const struct field_type {
     [FIELD_CT_STATUS] = {TYPE_CT_STATUS, true},
     [FIELD_FIB_DADDR_TYPE] = {TYPE_FIB_ADDR, true},
     [FIELD_ETHER_TYPE] = {TYPE_ETHERTYPE, false},
+    [FIELD_ETHER_DADDR] = {TYPE_ETHERADDR, false},
+    [FIELD_IIF] = {TYPE_IFINDEX, true},
+    [FIELD_FIB_SADDR_TYPE] = {TYPE_FIB_ADDR, true},
 };
 static_assert(ARRAY_LENGTH(field_types) == FIELD_COUNT, "every field has a type");
 

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -115,12 +116,13 @@ static void put_no_link_local(struct nlmsghdr *message)
     mnl_attr_nest_end(message, families);
 }
 
-static void put_isolated(struct nlmsghdr *message)
+static void put_port(struct nlmsghdr *message, bool isolated, bool hairpin)
 {
     struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_strz(message, IFLA_INFO_SLAVE_KIND, "bridge");
     struct nlattr *data = mnl_attr_nest_start(message, IFLA_INFO_SLAVE_DATA);
-    mnl_attr_put_u8(message, IFLA_BRPORT_ISOLATED, 1);
+    mnl_attr_put_u8(message, IFLA_BRPORT_ISOLATED, isolated);
+    mnl_attr_put_u8(message, IFLA_BRPORT_MODE, hairpin);
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, info);
 }
@@ -130,6 +132,7 @@ struct link_details {
     const char *alias;
     bool no_link_local;
     bool isolated;
+    bool hairpin;
 };
 
 static int set_details(struct nl *nl, const struct link_details *details,
@@ -139,8 +142,8 @@ static int set_details(struct nl *nl, const struct link_details *details,
     link_request(&request, 0);
     mnl_attr_put_strz(request.message, IFLA_IFNAME, details->name);
     mnl_attr_put_strz(request.message, IFLA_IFALIAS, details->alias);
-    if (details->isolated)
-        put_isolated(request.message);
+    if (details->isolated || details->hairpin)
+        put_port(request.message, details->isolated, details->hairpin);
     if (details->no_link_local)
         put_no_link_local(request.message);
     return send_request(nl, &request, failure);
@@ -169,6 +172,10 @@ static int add_bridge(struct nl *nl, const struct op *op, bool has_ipv6, struct 
     if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
         return failure->code = -EIO;
     struct mac mac = pool_choose_mac(&seed);
+    /* Frames to reserved addresses pass no hook that would judge their source (LLDP's): they teach
+     * nothing. */
+    const struct br_boolopt_multi no_ll_learn = {.optval = 1u << BR_BOOLOPT_NO_LL_LEARN,
+                                                 .optmask = 1u << BR_BOOLOPT_NO_LL_LEARN};
     struct request request;
     link_request(&request, NLM_F_CREATE | NLM_F_EXCL);
     struct nlmsghdr *message = request.message;
@@ -181,6 +188,7 @@ static int add_bridge(struct nl *nl, const struct op *op, bool has_ipv6, struct 
     mnl_attr_put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
     mnl_attr_put_u32(message, IFLA_BR_STP_STATE, 0);
     mnl_attr_put_u8(message, IFLA_BR_MCAST_SNOOPING, 0);
+    mnl_attr_put(message, IFLA_BR_MULTI_BOOLOPT, sizeof no_ll_learn, &no_ll_learn);
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, info);
     int r = send_request(nl, &request, failure);
@@ -238,7 +246,8 @@ static int add_veth(struct nl *nl, const struct op *op, int netns_fd, bool has_i
     struct link_details details = {.name = op->veth.host_name,
                                    .alias = op->veth.alias,
                                    .no_link_local = is_port,
-                                   .isolated = op->veth.isolated};
+                                   .isolated = op->veth.isolated,
+                                   .hairpin = op->veth.hairpin};
     return finish_link(nl, details, has_ipv6, failure);
 }
 

@@ -89,6 +89,8 @@ static bool uplink_is_ours(const struct build *build, const struct fact_link *li
 
     if (!link->is_uplink || !build_forwards(build, family))
         return false;
+    if (name && family == ADDR_V6 && build->facts->all_forwarding6 == 1)
+        return false; /* every interface forwards already */
     if (!name)
         return build->facts->all_forwarding6 != 1 ||
                others_set(build, "net/ipv6/conf/all/forwarding");
@@ -97,20 +99,24 @@ static bool uplink_is_ours(const struct build *build, const struct fact_link *li
            others_set(build, path);
 }
 
-void build_guards(struct build *build)
+/* By family: what the host routed of the other one before is not ours to stop. */
+static void guard(struct build *build, const struct fact_link *link, uint8_t family)
 {
     struct emit emit = {build->plan, WHERE_HOST, NFT_INET, {0}};
 
-    for (size_t i = 0; i < build->facts->links_count; i++) {
-        const struct fact_link *link = &build->facts->links[i];
-        bool v4 = uplink_is_ours(build, link, ADDR_V4);
+    if (!uplink_is_ours(build, link, family))
+        return;
+    emit.position = forward_where(build, family);
+    emit_elements(&emit, host_set(family == ADDR_V4 ? HOST_SET_GUARD4 : HOST_SET_GUARD6), 0);
+    element_ifname(build->plan, link->name);
+    element_end(build->plan);
+}
 
-        if (!v4 && !uplink_is_ours(build, link, ADDR_V6))
-            continue;
-        emit.position = forward_where(build, v4 ? ADDR_V4 : ADDR_V6);
-        emit_elements(&emit, host_set(HOST_SET_GUARD), 0);
-        element_ifname(build->plan, link->name);
-        element_end(build->plan);
+void build_guards(struct build *build)
+{
+    for (size_t i = 0; i < build->facts->links_count; i++) {
+        guard(build, &build->facts->links[i], ADDR_V4);
+        guard(build, &build->facts->links[i], ADDR_V6);
     }
 }
 

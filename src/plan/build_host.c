@@ -40,12 +40,36 @@ static void emit_network_elements(const struct build *build, const struct link_p
     bool nat = link->network ? link->network->nat : link->link->nat;
     struct position nat_where = link->network ? link->network->nat_where : link->link->nat_where;
 
-    emit_ifname_element(build, HOST_SET_NETS, link->outer_name, link->link->where);
+    if (!link->network || !link->network->external)
+        emit_ifname_element(build, HOST_SET_NETS, link->outer_name, link->link->where);
     emit_ifname_element(build, HOST_SET_SAME, link->outer_name, link->link->where);
     if (nat)
         emit_ifname_element(build, HOST_SET_NAT, link->outer_name, nat_where);
     if (link->network && link->network->isolate)
         emit_ifname_element(build, HOST_SET_ISOLATED, link->outer_name, link->network->where);
+}
+
+static void emit_guest(const struct build *build, const struct link_plan *link,
+                       const struct addr *addr)
+{
+    enum host_set set = addr->family == ADDR_V4 ? HOST_SET_GUESTS4 : HOST_SET_GUESTS6;
+    struct emit emit = host_emit(build, set, link->link->where);
+
+    emit_elements(&emit, host_set(set), 0);
+    element_ifname(build->plan, link->outer_name);
+    element_addr(build->plan, addr);
+    element_end(build->plan);
+}
+
+/* A jail on an external bridge, by its addresses. They restrict it, so they do not expire. */
+static void emit_guest_elements(const struct build *build, const struct link_plan *link)
+{
+    struct addr local = mac_link_local(&link->jail_mac);
+
+    for (size_t i = 0; i < link->addresses.list_count; i++)
+        emit_guest(build, link, &link->addresses.list[i].addr);
+    if (prefixes_have(&link->addresses, ADDR_V6))
+        emit_guest(build, link, &local);
 }
 
 /* Source addresses that a cable may send from. */
@@ -185,6 +209,8 @@ void build_host_elements(struct build *build)
             emit_network_elements(build, link);
         if (!link->network)
             emit_cable_elements(build, link);
+        else if (link->network->external)
+            emit_guest_elements(build, link);
     }
     emit_host_family(build, ADDR_V4);
     emit_host_family(build, ADDR_V6);

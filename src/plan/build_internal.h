@@ -84,6 +84,10 @@ bool build_forwards(const struct build *build, uint8_t family);
 bool link_forwards(const struct build *build, const struct link_plan *link, uint8_t family);
 bool publish_is_outside(const struct publish *publish);
 
+/* Is any port published to others than the host itself? With bridge-nf-call-iptables the jail then
+ * reaches its own port by a frame that leaves its bridge port where it came in. */
+bool publishes_outside(const struct build *build);
+
 /* The jail's first address of a family, or NULL. */
 const struct prefix *build_first_address(const struct build *build, uint8_t family);
 bool prefixes_have(const struct prefixes *prefixes, uint8_t family);

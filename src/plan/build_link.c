@@ -172,6 +172,7 @@ static void emit_veth(struct build *build, const struct link_plan *link)
     op->veth.host_mac = link->host_mac;
     op->veth.jail_mac = link->jail_mac;
     op->veth.isolated = link->network && link->network->isolate;
+    op->veth.hairpin = link->network && publishes_outside(build);
     for (size_t i = 0; i < text->peer_addresses_count; i++)
         emit_address(build, WHERE_HOST, link->host_name, &text->peer_addresses[i].prefix,
                      text->peer_addresses[i].where);

@@ -23,10 +23,13 @@
 
 static const struct set_definition sets[] = {
     [HOST_SET_NETS] = {.name = "nets", .key = {1, {FIELD_IIFNAME}}},
+    [HOST_SET_GUESTS4] = {.name = "guests4", .key = {2, {FIELD_IIFNAME, FIELD_IP_SADDR}}},
+    [HOST_SET_GUESTS6] = {.name = "guests6", .key = {2, {FIELD_IIFNAME, FIELD_IP6_SADDR}}},
     [HOST_SET_NAT] = {.name = "nat", .key = {1, {FIELD_IIFNAME}}},
     [HOST_SET_SAME] = {.name = "same", .key = {2, {FIELD_IIFNAME, FIELD_OIFNAME}}},
     [HOST_SET_ISOLATED] = {.name = "isolated", .key = {2, {FIELD_IIFNAME, FIELD_OIFNAME}}},
-    [HOST_SET_GUARD] = {.name = "guard", .key = {1, {FIELD_IIFNAME}}},
+    [HOST_SET_GUARD4] = {.name = "guard4", .key = {1, {FIELD_IIFNAME}}},
+    [HOST_SET_GUARD6] = {.name = "guard6", .key = {1, {FIELD_IIFNAME}}},
     [HOST_SET_HOST4] = {.name = "host4",
                         .key = {4, {FIELD_IIFNAME, FIELD_IP_SADDR, FIELD_L4PROTO, FIELD_TH_DPORT}},
                         .is_interval = true,
@@ -83,6 +86,8 @@ const struct set_definition *host_set_find(enum nft_family family, const char *n
     return NULL;
 }
 
+static const uint8_t families[] = {ADDR_V4, ADDR_V6};
+
 static void lookup(const struct emit *emit, enum host_set set)
 {
     term_lookup(emit->plan, &sets[set].key, sets[set].name, false);
@@ -109,7 +114,8 @@ static void match_neighbours(const struct emit *emit)
     term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_RANGE, &first, &last);
 }
 
-/* A cable has no bridge that could pin its port: its source addresses are checked here. */
+/* A cable has no bridge that could pin its port: its source addresses are checked here. What comes
+ * from a port itself and not from its bridge has come by an address that no bridge passes on. */
 static void emit_source(const struct emit *emit)
 {
     static const uint8_t link_local[16] = {0xfe, 0x80};
@@ -117,6 +123,9 @@ static void emit_source(const struct emit *emit)
     const char *chain = "source";
 
     emit_base_chain(emit, chain, "filter", NF_INET_PRE_ROUTING, -300, false);
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_IIFGROUP, MATCH_EQUAL, GROUP_PORT);
+    drop(emit);
     emit_rule(emit, chain);
     term_match_word(emit->plan, FIELD_IIFGROUP, MATCH_NOT_EQUAL, GROUP_CABLE);
     pass(emit);
@@ -186,34 +195,74 @@ static void emit_publish(const struct emit *emit)
     emit_dnats(emit, "publish_local");
 }
 
-/* A jail that reaches a published port of its own network must be answered by the way it came: by
- * the host. Other traffic within a network keeps its addresses. */
-static void emit_masquerade(const struct emit *emit)
+/* Opens a rule about packets that come from a jail on an external bridge (or go to one). */
+static void match_guest(const struct emit *emit, const char *chain, uint8_t family, bool is_from)
 {
-    const char *chain = "leaving";
+    enum host_set set = family == ADDR_V4 ? HOST_SET_GUESTS4 : HOST_SET_GUESTS6;
+    struct nft_key key = {2, {FIELD_OIFNAME, (uint8_t)field_daddr(family)}};
 
-    emit_base_chain(emit, chain, "nat", NF_INET_POST_ROUTING, 100, false);
+    emit_rule(emit, chain);
+    term_match_family(emit->plan, family);
+    term_lookup(emit->plan, is_from ? &sets[set].key : &key, sets[set].name, false);
+}
+
+static void match_to_nets(const struct emit *emit, bool invert)
+{
+    static const struct nft_key outgoing = {1, {FIELD_OIFNAME}};
+
+    term_lookup(emit->plan, &outgoing, sets[HOST_SET_NETS].name, invert);
+}
+
+/* A jail that reaches a published port of its own network must be answered by the way it came: by
+ * the host. With bridge-nf-call-iptables such a packet is bridged, and then it has no incoming
+ * interface here; nor have the host's own, which keep their address. */
+static void emit_hairpin(const struct emit *emit, const char *chain)
+{
+    static const struct nft_key bridged = {2, {FIELD_OIFNAME, FIELD_OIFNAME}};
+
     emit_rule(emit, chain);
     lookup(emit, HOST_SET_SAME);
     term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_ANY_BIT, IPS_DST_NAT);
     term_simple(emit->plan, TERM_MASQUERADE);
     emit_rule(emit, chain);
-    lookup(emit, HOST_SET_SAME);
-    term_verdict(emit->plan, NFT_RETURN_CHAIN, NULL);
-    emit_rule(emit, chain);
-    lookup(emit, HOST_SET_NAT);
+    term_match_word(emit->plan, FIELD_IIF, MATCH_EQUAL, 0);
+    term_lookup(emit->plan, &bridged, sets[HOST_SET_SAME].name, false);
+    term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_ANY_BIT, IPS_DST_NAT);
+    term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_NOT_EQUAL, RTN_LOCAL);
     term_simple(emit->plan, TERM_MASQUERADE);
 }
 
-/* The host's own services are closed to jails, but for what a rule of theirs says. */
-static void emit_input(const struct emit *emit)
+/* Other traffic within a network, and from one network to another, keeps its addresses: a jail that
+ * came as the host would be let in where only the host may. */
+static void emit_masquerade(const struct emit *emit)
 {
-    const char *chain = "input";
+    const char *chain = "leaving";
 
-    emit_base_chain(emit, chain, "filter", NF_INET_LOCAL_IN, 0, false);
+    emit_base_chain(emit, chain, "nat", NF_INET_POST_ROUTING, 100, false);
+    emit_hairpin(emit, chain);
     emit_rule(emit, chain);
-    term_lookup(emit->plan, &sets[HOST_SET_NETS].key, sets[HOST_SET_NETS].name, true);
-    pass(emit);
+    lookup(emit, HOST_SET_SAME);
+    term_verdict(emit->plan, NFT_RETURN_CHAIN, NULL);
+    emit_rule(emit, chain);
+    match_to_nets(emit, false);
+    term_verdict(emit->plan, NFT_RETURN_CHAIN, NULL);
+    emit_rule(emit, chain);
+    lookup(emit, HOST_SET_NAT);
+    lookup(emit, HOST_SET_NETS);
+    term_simple(emit->plan, TERM_MASQUERADE);
+    for (size_t i = 0; i < 2; i++) {
+        match_guest(emit, chain, families[i], true);
+        lookup(emit, HOST_SET_NAT);
+        term_simple(emit->plan, TERM_MASQUERADE);
+    }
+}
+
+/* What a rule of a jail opens on the host; the rest is refused. */
+static void emit_closed(const struct emit *emit)
+{
+    const char *chain = "closed";
+
+    emit_chain(emit, chain);
     emit_rule(emit, chain);
     term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT,
                     NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
@@ -238,22 +287,65 @@ static void emit_input(const struct emit *emit)
     term_simple(emit->plan, TERM_REJECT_PROHIBITED);
 }
 
-/* `isolate` for what is routed, and the guard: an uplink that forwards only because of us carries
- * traffic of networks and cables, and of nobody else. */
+/* The host's own services are closed to jails: to whatever comes from a network of ours, and on an
+ * external bridge to the (pinned) addresses of jails; its other members are none of our business.
+ */
+static void emit_input(const struct emit *emit)
+{
+    const char *chain = "input";
+
+    emit_closed(emit);
+    emit_base_chain(emit, chain, "filter", NF_INET_LOCAL_IN, 0, false);
+    emit_rule(emit, chain);
+    lookup(emit, HOST_SET_NETS);
+    term_verdict(emit->plan, NFT_GOTO_CHAIN, "closed");
+    for (size_t i = 0; i < 2; i++) {
+        match_guest(emit, chain, families[i], true);
+        term_verdict(emit->plan, NFT_GOTO_CHAIN, "closed");
+    }
+}
+
+/* `isolate` for what is routed. */
+static void emit_isolate(const struct emit *emit, const char *chain)
+{
+    emit_rule(emit, chain);
+    lookup(emit, HOST_SET_ISOLATED);
+    lookup(emit, HOST_SET_NETS);
+    term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_NO_BIT, IPS_DST_NAT);
+    drop(emit);
+    for (size_t i = 0; i < 2; i++) {
+        enum host_set set = i == 0 ? HOST_SET_GUESTS4 : HOST_SET_GUESTS6;
+
+        match_guest(emit, chain, families[i], false);
+        lookup(emit, set);
+        lookup(emit, HOST_SET_ISOLATED);
+        term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_NO_BIT, IPS_DST_NAT);
+        drop(emit);
+    }
+}
+
+/* The guard: an uplink that forwards only because of us carries traffic of jails, and of nobody
+ * else. What is bridged (bridge-nf-call-iptables) is not forwarded. */
 static void emit_forward(const struct emit *emit)
 {
-    static const struct nft_key outgoing = {1, {FIELD_OIFNAME}};
     const char *chain = "forward";
 
     emit_base_chain(emit, chain, "filter", NF_INET_FORWARD, 0, false);
+    emit_isolate(emit, chain);
     emit_rule(emit, chain);
-    lookup(emit, HOST_SET_ISOLATED);
-    term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_NO_BIT, IPS_DST_NAT);
-    drop(emit);
-    emit_rule(emit, chain);
-    lookup(emit, HOST_SET_GUARD);
-    term_lookup(emit->plan, &outgoing, sets[HOST_SET_NETS].name, true);
-    drop(emit);
+    lookup(emit, HOST_SET_SAME);
+    pass(emit);
+    for (size_t i = 0; i < 2; i++) {
+        for (int is_from = 0; is_from < 2; is_from++) {
+            match_guest(emit, chain, families[i], is_from);
+            pass(emit);
+        }
+        emit_rule(emit, chain);
+        term_match_family(emit->plan, families[i]);
+        lookup(emit, i == 0 ? HOST_SET_GUARD4 : HOST_SET_GUARD6);
+        match_to_nets(emit, true);
+        drop(emit);
+    }
 }
 
 static void match_ether_type(const struct emit *emit, uint16_t type)
@@ -261,6 +353,20 @@ static void match_ether_type(const struct emit *emit, uint16_t type)
     uint16_t value = htons(type);
 
     term_match(emit->plan, FIELD_ETHER_TYPE, MATCH_EQUAL, &value, NULL);
+}
+
+/* Routers are none of the jails (RFC 4861): no advertisements and no redirects from a port. */
+static void emit_no_routers(const struct emit *emit, const char *chain)
+{
+    static const uint8_t types[] = {ND_ROUTER_ADVERT, ND_REDIRECT};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        emit_rule(emit, chain);
+        match_ether_type(emit, ETH_P_IPV6);
+        term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
+        term_match_byte(emit->plan, FIELD_ICMPV6_TYPE, types[i]);
+        drop(emit);
+    }
 }
 
 /* MAC, IP and ARP of each port of a network. The ether type is read from the frame: that of a
@@ -281,6 +387,7 @@ static void emit_pins(const struct emit *emit)
     match_ether_type(emit, ETH_P_IP);
     lookup(emit, HOST_SET_PIN4);
     pass(emit);
+    emit_no_routers(emit, chain);
     emit_rule(emit, chain);
     match_ether_type(emit, ETH_P_IPV6);
     lookup(emit, HOST_SET_PIN6);
@@ -294,6 +401,22 @@ static void emit_pins(const struct emit *emit)
     drop(emit);
 }
 
+/* Frames to addresses that no bridge passes on (IEEE 802.1Q, 8.6.3) skip prerouting: they teach the
+ * bridge their source and reach its protocols (a spanning tree, say). Those of LLDP skip this, too:
+ * emit_source() sees to their IP, and no_linklocal_learn to their source. */
+static void emit_reserved(const struct emit *emit)
+{
+    static const uint8_t reserved[6] = {0x01, 0x80, 0xc2};
+    static const uint8_t mask[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xf0};
+    const char *chain = "reserved";
+
+    emit_base_chain(emit, chain, "filter", NF_BR_LOCAL_IN, -300, false);
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_IIFGROUP, MATCH_EQUAL, GROUP_PORT);
+    term_match(emit->plan, FIELD_ETHER_DADDR, MATCH_PREFIX, reserved, mask);
+    drop(emit);
+}
+
 void host_table_emit(struct plan *plan, struct position position, enum nft_family family)
 {
     const struct emit emit = {plan, WHERE_HOST, family, position};
@@ -304,6 +427,7 @@ void host_table_emit(struct plan *plan, struct position position, enum nft_famil
             emit_set(&emit, &sets[i]);
     if (family == NFT_BRIDGE) {
         emit_pins(&emit);
+        emit_reserved(&emit);
         return;
     }
     emit_source(&emit);

@@ -5,12 +5,15 @@
 
 /* The sets of both tables. */
 enum host_set {
-    HOST_SET_NETS,     /* interfaces of networks and cables */
-    HOST_SET_NAT,      /* of these: masqueraded when they leave by another one */
+    HOST_SET_NETS,    /* interfaces of networks that are ours, and of cables */
+    HOST_SET_GUESTS4, /* external bridge . address of a jail on it */
+    HOST_SET_GUESTS6,
+    HOST_SET_NAT,      /* what of jails leaves by another one is masqueraded */
     HOST_SET_SAME,     /* interface . itself: what leaves where it came in */
     HOST_SET_ISOLATED, /* the same, for networks that isolate */
-    HOST_SET_GUARD,    /* uplinks that forward only because of us */
-    HOST_SET_HOST4,    /* what a jail may reach on the host itself */
+    HOST_SET_GUARD4,   /* uplinks that forward only because of us */
+    HOST_SET_GUARD6,
+    HOST_SET_HOST4, /* what a jail may reach on the host itself */
     HOST_SET_HOST6,
     HOST_SET_CABLE4, /* source addresses of cables */
     HOST_SET_CABLE6,

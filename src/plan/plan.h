@@ -67,6 +67,7 @@ enum nft_family {
 
 /* Parts of a packet (and of set keys), with their size in bytes. Names as in nft(8). */
 enum nft_field {
+    FIELD_IIF,             /* meta iif, 4, host byte order; 0 where a packet has none */
     FIELD_IIFNAME,         /* meta iifname, 16 */
     FIELD_OIFNAME,         /* meta oifname, 16 */
     FIELD_IIFGROUP,        /* meta iifgroup, 4, host byte order */
@@ -76,6 +77,7 @@ enum nft_field {
     FIELD_L4PROTO,         /* meta l4proto, 1 */
     FIELD_PKTTYPE,         /* meta pkttype, 1 */
     FIELD_ETHER_SADDR,     /* ether saddr, 6 */
+    FIELD_ETHER_DADDR,     /* ether daddr, 6 */
     FIELD_IP_SADDR,        /* ip saddr, 4 */
     FIELD_IP_DADDR,        /* ip daddr, 4 */
     FIELD_IP6_SADDR,       /* ip6 saddr, 16 */
@@ -87,6 +89,7 @@ enum nft_field {
     FIELD_ICMPV6_TYPE,     /* icmpv6 type, 1 */
     FIELD_CT_STATE,        /* ct state, 4, host byte order, bits NF_CT_STATE_BIT(...) */
     FIELD_CT_STATUS,       /* ct status, 4, host byte order, bits IPS_* */
+    FIELD_FIB_SADDR_TYPE,  /* fib saddr type, 4, host byte order, RTN_* */
     FIELD_FIB_DADDR_TYPE,  /* fib daddr type, 4, host byte order, RTN_* */
     FIELD_ETHER_TYPE, /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
                          protocol is that of its payload */
@@ -205,6 +208,7 @@ struct op {
             struct mac host_mac;
             struct mac jail_mac;
             bool isolated; /* bridge port isolation, IFLA_BRPORT_ISOLATED */
+            bool hairpin;  /* frames may go back where they came from, IFLA_BRPORT_MODE */
         } veth;
         struct {
             char ifname[IFNAME_SIZE];
@@ -258,6 +262,7 @@ struct op {
             struct addr addr;
             uint16_t port;
             uint16_t jail_port;
+            bool is_local; /* only for what comes by lo: DNAT carries the rest */
         } listen;
         struct {
             char name[IFNAME_SIZE];

@@ -89,7 +89,8 @@ static void print_bridge(const struct op *op, struct buf *out)
     char mac[MAC_TEXT_SIZE];
 
     quoted("ip link add name ", op->bridge.name, out);
-    buf_printf(out, " address %s type bridge\n", mac_print(&op->bridge.mac, mac));
+    buf_printf(out, " address %s type bridge no_linklocal_learn 1\n",
+               mac_print(&op->bridge.mac, mac));
     quoted("ip link set dev ", op->bridge.name, out);
     buf_printf(out, " group 0x%08x alias ", GROUP_NETWORK);
     quote(op->bridge.alias, out);
@@ -121,6 +122,10 @@ static void print_veth(const struct op *op, const char *netns, struct buf *out)
     if (op->veth.isolated) {
         quoted("bridge link set dev ", op->veth.host_name, out);
         buf_puts(out, " isolated on\n");
+    }
+    if (op->veth.hairpin) {
+        quoted("bridge link set dev ", op->veth.host_name, out);
+        buf_puts(out, " hairpin on\n");
     }
 }
 

@@ -42,6 +42,9 @@ static const struct {
     [FIELD_CT_STATUS] = {"ct status", NULL},
     [FIELD_FIB_DADDR_TYPE] = {"fib daddr type", NULL},
     [FIELD_ETHER_TYPE] = {"ether type", NULL},
+    [FIELD_ETHER_DADDR] = {"ether daddr", "ether_addr"},
+    [FIELD_IIF] = {"meta iif", NULL},
+    [FIELD_FIB_SADDR_TYPE] = {"fib saddr type", NULL},
 };
 static_assert(ARRAY_LENGTH(fields) == FIELD_COUNT, "every field has a name");
 
@@ -79,7 +82,9 @@ static void print_word_field(enum nft_field field, const uint8_t *bytes, struct 
             }
     } else if (field == FIELD_CT_STATUS && value == IPS_DST_NAT) {
         buf_puts(out, "dnat");
-    } else if (field == FIELD_FIB_DADDR_TYPE && value == 2) {
+    } else if (field == FIELD_IIF) {
+        buf_printf(out, "%u", value);
+    } else if ((field == FIELD_FIB_DADDR_TYPE || field == FIELD_FIB_SADDR_TYPE) && value == 2) {
         buf_puts(out, "local"); /* RTN_LOCAL */
     } else {
         buf_printf(out, "0x%08x", value);
@@ -138,6 +143,13 @@ static void print_match(const struct term *term, struct buf *out)
     bool is_not = term->match.op == MATCH_NOT_EQUAL || term->match.op == MATCH_NOT_RANGE;
 
     buf_printf(out, "%s %s", fields[field].text, is_not ? "!= " : "");
+    if (term->match.op == MATCH_PREFIX && nft_field_size(field) == 6) {
+        buf_puts(out, "& "); /* nft(8) has no prefixes of MAC addresses */
+        print_value(field, term->match.last, out);
+        buf_puts(out, " == ");
+        print_value(field, term->match.value, out);
+        return;
+    }
     if (term->match.op == MATCH_NO_BIT)
         buf_puts(out, "& ");
     print_value(field, term->match.value, out);
@@ -237,7 +249,8 @@ static const char *hook_name(enum nft_family family, uint32_t hook)
                                         [NF_INET_LOCAL_OUT] = "output",
                                         [NF_INET_POST_ROUTING] = "postrouting"};
 
-    static_assert(NF_BR_PRE_ROUTING == NF_INET_PRE_ROUTING, "the only bridge hook that is used");
+    static_assert(NF_BR_PRE_ROUTING == NF_INET_PRE_ROUTING && NF_BR_LOCAL_IN == NF_INET_LOCAL_IN,
+                  "the bridge hooks that are used");
     (void)family; /* the numbers are the same */
     return hook < ARRAY_LENGTH(names) ? names[hook] : "prerouting";
 }

@@ -17,6 +17,14 @@ bool publish_is_outside(const struct publish *publish)
            (publish->kind == PUBLISH_ADDRESS && !addr_is_loopback(&publish->addr));
 }
 
+bool publishes_outside(const struct build *build)
+{
+    for (size_t i = 0; i < build->publishes_count; i++)
+        if (publish_is_outside(build->publishes[i].publish))
+            return true;
+    return false;
+}
+
 /* Do two publications want one socket? A loopback one has both families. */
 static bool publish_collides(const struct publish *ours, const struct record_publish *theirs)
 {
@@ -71,6 +79,8 @@ void build_resolve_publishes(struct build *build)
     }
 }
 
+/* Where DNAT leads the others past the service, its socket serves the host itself: what came
+ * through it would not be judged by its source. */
 static void emit_listen(struct build *build, const struct publish_plan *publish,
                         const struct addr *addr)
 {
@@ -83,6 +93,8 @@ static void emit_listen(struct build *build, const struct publish_plan *publish,
     op->listen.addr = *addr;
     op->listen.port = publish->port;
     op->listen.jail_port = publish->jail_port;
+    op->listen.is_local =
+        publish_is_outside(publish->publish) && build_first_address(build, addr->family);
 }
 
 void build_publish_listen(struct build *build)

@@ -69,7 +69,8 @@ static void mark_shared(const struct record *record, const struct op *op,
     memcpy(ifname, element->bytes, sizeof ifname);
     if (op->elements.timeout_ms != 0)
         return;
-    element->is_shared = strcmp(op->elements.set, host_set(HOST_SET_GUARD)->name) == 0;
+    element->is_shared = strcmp(op->elements.set, host_set(HOST_SET_GUARD4)->name) == 0 ||
+                         strcmp(op->elements.set, host_set(HOST_SET_GUARD6)->name) == 0;
     for (size_t i = 0; i < record->networks_count; i++)
         if (strcmp(record->networks[i].name, ifname) == 0) {
             element->is_shared = true;

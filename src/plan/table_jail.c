@@ -191,18 +191,22 @@ static int publish_compare(const void *a, const void *b)
     return left->jail_port - right->jail_port;
 }
 
-/* The published ports inside, each once. */
+/* The ports inside that are published elsewhere than on loopback, each once; what comes from there
+ * comes by lo. */
 static void emit_published_set(const struct build *build, const struct emit *emit,
                                struct set_definition *set)
 {
-    size_t count = build->publishes_count;
-    struct publish_plan *sorted = arena_alloc(build->scratch, count * sizeof *sorted);
+    size_t count = 0;
+    struct publish_plan *sorted =
+        arena_alloc(build->scratch, build->publishes_count * sizeof *sorted);
 
     *set = (struct set_definition){.family = NFT_INET,
                                    .name = "published",
                                    .key = {2, {FIELD_L4PROTO, FIELD_TH_DPORT}},
                                    .has_counter = true};
-    memcpy(sorted, build->publishes, count * sizeof *sorted);
+    for (size_t i = 0; i < build->publishes_count; i++)
+        if (publish_is_outside(build->publishes[i].publish))
+            sorted[count++] = build->publishes[i];
     qsort(sorted, count, sizeof *sorted, publish_compare);
     emit_set(emit, set);
     emit_elements(emit, set, 0);
@@ -220,7 +224,7 @@ static void emit_published(const struct build *build, const struct emit *emit)
     static const char *names[] = {"through4", "through6"};
     struct set_definition set;
 
-    if (build->publishes_count == 0 || build->links_count == 0)
+    if (!publishes_outside(build) || build->links_count == 0)
         return;
     emit_published_set(build, emit, &set);
     for (size_t i = 0; i < 2; i++) {

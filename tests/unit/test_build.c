@@ -124,7 +124,7 @@ static void test_order(void **unused)
     assert_true(find_op(plan, OP_NFT_RULE_ADD, WHERE_HOST) <
                 find_op(plan, OP_BRIDGE_ADD, WHERE_HOST));
     assert_true(find_set(plan, HOST_SET_PIN4) < find_op(plan, OP_VETH_ADD, WHERE_HOST));
-    assert_true(find_set(plan, HOST_SET_GUARD) < forwarding);
+    assert_true(find_set(plan, HOST_SET_GUARD4) < forwarding);
     assert_true(find_op(plan, OP_ROUTE_ADD, WHERE_JAIL) < forwarding);
     assert_true(forwarding < plan->ops_count);
     assert_int_equal(plan->ops[plan->ops_count - 1].kind, OP_LINK_CHECK);
@@ -169,7 +169,7 @@ static void test_second_jail(void **unused)
     assert_int_equal(count_ops(second.plan, OP_BRIDGE_ADD, WHERE_HOST), 0);
     assert_int_equal(count_ops(second.plan, OP_NFT_TABLE_ADD, WHERE_HOST), 0);
     assert_true(find_set(second.plan, HOST_SET_NETS) < second.plan->ops_count);
-    assert_true(find_set(second.plan, HOST_SET_GUARD) < second.plan->ops_count);
+    assert_true(find_set(second.plan, HOST_SET_GUARD4) < second.plan->ops_count);
     assert_true(find_sysctl(second.plan, "net/ipv4/conf/eth0/forwarding") < second.plan->ops_count);
     for (size_t i = 0; i < 2; i++)
         assert_false(
@@ -188,10 +188,90 @@ static void test_forwarding_of_the_host(void **unused)
     facts->links[0].forwarding4 = 1;
     facts->links[0].forwarding6 = 1;
     web = build(WEB, facts);
-    assert_int_equal(find_set(web.plan, HOST_SET_GUARD), web.plan->ops_count);
+    assert_int_equal(find_set(web.plan, HOST_SET_GUARD4), web.plan->ops_count);
     assert_int_equal(find_sysctl(web.plan, "net/ipv4/conf/eth0/forwarding"), web.plan->ops_count);
     assert_true(find_sysctl(web.plan, "net/ipv4/conf/app/forwarding") < web.plan->ops_count);
     built_free(&web);
+    facts_free(facts);
+}
+
+/* Each family for itself: what the host routes already is neither switched nor guarded. */
+static void test_guards_by_family(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct built web;
+
+    (void)unused;
+    facts->links[0].forwarding4 = 1;
+    web = build(WEB, facts);
+    assert_int_equal(find_set(web.plan, HOST_SET_GUARD4), web.plan->ops_count);
+    assert_true(find_set(web.plan, HOST_SET_GUARD6) < web.plan->ops_count);
+    built_free(&web);
+    facts->links[0].forwarding4 = 0;
+    facts->all_forwarding6 = 1; /* all interfaces, whatever force_forwarding says */
+    web = build(WEB, facts);
+    assert_true(find_set(web.plan, HOST_SET_GUARD4) < web.plan->ops_count);
+    assert_int_equal(find_set(web.plan, HOST_SET_GUARD6), web.plan->ops_count);
+    assert_int_equal(find_sysctl(web.plan, "net/ipv6/conf/eth0/force_forwarding"),
+                     web.plan->ops_count);
+    built_free(&web);
+    facts_free(facts);
+}
+
+/* An external bridge has other members: only the jail's addresses are closed off. */
+static void test_guests(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct built jail =
+        build("network docker0 { external }\n"
+              "link e0 bridge docker0 { address 172.17.0.9/16 ; address fd00:17::9/64 }\n",
+              facts);
+
+    (void)unused;
+    assert_int_equal(jail.code, 0);
+    assert_int_equal(find_set(jail.plan, HOST_SET_NETS), jail.plan->ops_count);
+    assert_true(find_set(jail.plan, HOST_SET_GUESTS4) < jail.plan->ops_count);
+    assert_true(find_set(jail.plan, HOST_SET_GUESTS6) < jail.plan->ops_count);
+    assert_int_equal(jail.plan->ops[find_set(jail.plan, HOST_SET_GUESTS4)].elements.timeout_ms, 0);
+    built_free(&jail);
+    facts_free(facts);
+}
+
+static size_t find_jail_set(const struct plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->ops_count; i++)
+        if (plan->ops[i].kind == OP_NFT_SET_ADD && plan->ops[i].where == WHERE_JAIL &&
+            strcmp(plan->ops[i].set.name, name) == 0)
+            return i;
+    return plan->ops_count;
+}
+
+/* What is published on loopback comes by lo, and opens nothing else; where DNAT carries the rest,
+ * the service's socket is for the host alone. */
+static void test_publish_opens_no_more_than_it_says(void **unused)
+{
+    static const struct {
+        const char *text;
+        bool opens;
+        bool is_local;
+    } cases[] = {
+        {NETWORK "link eth0 bridge app\npublish 8080 to 80\n", false, false},
+        {NETWORK "link eth0 bridge app\npublish any:8080 to 80\n", true, true},
+        {NETWORK "link eth0 bridge app\npublish 192.0.2.10:8080 to 80\n", true, true},
+        {"publish any:8080 to 80\n", false, false},
+    };
+    struct facts *facts = fixture_facts();
+
+    (void)unused;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct built jail = build(cases[i].text, facts);
+        size_t listen = find_op(jail.plan, OP_LISTEN, WHERE_SERVICE);
+
+        if ((find_jail_set(jail.plan, "published") < jail.plan->ops_count) != cases[i].opens ||
+            jail.plan->ops[listen].listen.is_local != cases[i].is_local)
+            fail_msg("%s", cases[i].text);
+        built_free(&jail);
+    }
     facts_free(facts);
 }
 
@@ -229,7 +309,7 @@ static void test_no_forwarding(void **unused)
     for (size_t i = 0; i < jail.plan->ops_count; i++)
         if (jail.plan->ops[i].kind == OP_SYSCTL_SET && jail.plan->ops[i].where == WHERE_HOST)
             assert_null(strstr(jail.plan->ops[i].sysctl.path, "forwarding"));
-    assert_int_equal(find_set(jail.plan, HOST_SET_GUARD), jail.plan->ops_count);
+    assert_int_equal(find_set(jail.plan, HOST_SET_GUARD4), jail.plan->ops_count);
     built_free(&jail);
     facts_free(facts);
 }
@@ -368,12 +448,20 @@ static void test_names(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),           cmocka_unit_test(test_jail_table_is_one_batch),
-        cmocka_unit_test(test_second_jail),     cmocka_unit_test(test_forwarding_of_the_host),
-        cmocka_unit_test(test_forwarding_all6), cmocka_unit_test(test_no_forwarding),
-        cmocka_unit_test(test_obstacles),       cmocka_unit_test(test_obstacles_of_the_host),
-        cmocka_unit_test(test_privilege),       cmocka_unit_test(test_host_elements),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_jail_table_is_one_batch),
+        cmocka_unit_test(test_second_jail),
+        cmocka_unit_test(test_forwarding_of_the_host),
+        cmocka_unit_test(test_forwarding_all6),
+        cmocka_unit_test(test_no_forwarding),
+        cmocka_unit_test(test_obstacles),
+        cmocka_unit_test(test_obstacles_of_the_host),
+        cmocka_unit_test(test_privilege),
+        cmocka_unit_test(test_host_elements),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_guards_by_family),
+        cmocka_unit_test(test_guests),
+        cmocka_unit_test(test_publish_opens_no_more_than_it_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ static void test_other_network(void **unused)
     assert_int_equal(count_ops(shared, OP_SYSCTL_RESTORE), 1); /* IPv6, which only web had */
     for (size_t i = 0; i < shared->ops_count; i++)
         if (shared->ops[i].kind == OP_NFT_ELEMENTS_DELETE)
-            assert_string_not_equal(shared->ops[i].elements.set, "guard");
+            assert_string_not_equal(shared->ops[i].elements.set, "guard4");
     plan_free(shared);
     record_free(web);
     record_free(db);

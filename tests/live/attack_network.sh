@@ -1,0 +1,283 @@
+#!/usr/bin/env bash
+# Attacks: more than the policy says, from jails, neighbours and outside. Everything here must fail.
+#
+# Where a jail sends frames of its own making, a process entered its network as root: that is far more than
+# a command can do, and the host's side must hold even then.
+. "$(dirname "$0")/lib.sh"
+
+FRAMES=$LIVE_DIR/frames.py
+NETWORK='network at_br { address 10.80.0.1/24 ; address fd00:80::1/64 }'
+
+member() { # member NAME SUFFIX STATEMENT...: a jail's policy on the shared network; prints its path
+    local name=$1 suffix=$2
+    shift 2
+    {
+        printf '%s\nname %s\n' "${AT_NETWORK:-$NETWORK}" "$name"
+        printf 'link eth0 bridge at_br { address 10.80.0.%s/24 ; address fd00:80::%s/64 }\n' "$suffix" "$suffix"
+        printf '%s\n' "$@"
+    } | policy "$name"
+}
+
+idle_jail() { # idle_jail NAME POLICY: a jail that does nothing; returns when its command runs
+    start_jail "$1" -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for 10 eval "test -s '$T/jail-$1.out' || ! kill -0 ${JAILS[$1]}"
+    jail_runs_or_fail "$1"
+}
+
+attack() { printf 'attack: %s\n' "$*"; } # shown when the test fails
+
+mac_of() { ip -o link show "$1" | sed -E 's/.*ether ([0-9a-f:]+).*/\1/'; }
+jail_mac() { jail_exec "$1" ip -o link show eth0 | sed -E 's/.*ether ([0-9a-f:]+).*/\1/'; }
+jail_link_local() { jail_exec "$1" ip -6 -o address show dev eth0 scope link | sed -E 's/.*inet6 ([0-9a-f:]+).*/\1/'; }
+
+background() { # background NAME CMD...: output to $T/NAME; returns when it said `ready`
+    local name=$1
+    shift
+    "$@" > "$T/$name" 2>&1 &
+    BACKGROUND_PID=$!
+    wait_for 10 grep -q ready "$T/$name"
+}
+
+# Datagrams that get to a service of the host, while CMD... runs.
+host_hears() { # host_hears ADDR PORT CMD...: prints the number
+    local address=$1 port=$2 pid
+    shift 2
+    background heard "$FRAMES" listen udp "$address" "$port" 0.7
+    pid=$BACKGROUND_PID
+    "$@" > /dev/null
+    wait "$pid"
+    tail -n1 "$T/heard"
+}
+
+root_frames_to_reserved_addresses_do_not_pass_by_the_pins() {
+    local mac dmac last
+    idle_jail one "$(member one 10)"
+    mac=$(jail_mac one)
+    dmac=$(mac_of at_br)
+    attack 'a datagram to a closed service of the host'
+    assert_equal "$(host_hears 0.0.0.0 999 jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$dmac" src=10.80.0.10 dst=10.80.0.1 dport=999)" 0
+    for last in 00 01 02 03 0e 0f; do
+        attack "the same in a frame to 01:80:c2:00:00:$last, which a bridge does not bridge"
+        assert_equal "$(host_hears 0.0.0.0 999 jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=01:80:c2:00:00:$last src=10.80.0.10 dst=10.80.0.1 dport=999)" 0
+        assert_equal "$(host_hears :: 999 jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=01:80:c2:00:00:$last src=fd00:80::10 dst=fd00:80::1 dport=999)" 0
+    done
+    attack 'teaching the bridge the MAC address of another jail by such a frame'
+    jail_exec one "$FRAMES" send eth0 udp smac=02:00:00:00:66:66 dmac=01:80:c2:00:00:0e src=10.80.0.10 dst=10.80.0.1 dport=999
+    assert_lacks "$(bridge fdb show br at_br)" 02:00:00:00:66:66
+    end_jail one
+}
+
+root_external_bridge_stays_open_to_its_other_members() {
+    ip netns add lan
+    ip link add lan0 type veth peer name eth0 netns lan
+    ip link add ext_br type bridge
+    ip link set lan0 master ext_br up
+    ip address add 10.81.0.1/24 dev ext_br
+    ip address add fd00:81::1/64 dev ext_br nodad
+    ip link set ext_br up
+    nsenter --net=/run/netns/lan ip address add 10.81.0.2/24 dev eth0
+    nsenter --net=/run/netns/lan ip address add fd00:81::2/64 dev eth0 nodad
+    nsenter --net=/run/netns/lan ip link set eth0 up
+    serve_host tcp 0.0.0.0 22 tcp :: 22
+    local file a
+    file=$(policy ext <<'POLICY'
+network ext_br { external }
+link eth0 bridge ext_br { address 10.81.0.5/24 ; address fd00:81::5/64 }
+allow out to { 203.0.113.0/24, 2001:db8:5::/48 }
+allow out tcp port 22
+POLICY
+    )
+    assert_connect ok nsenter --net=/run/netns/lan -- tcp 10.81.0.1 22
+    idle_jail ext "$file"
+    for a in 10.81.0.1 fd00:81::1; do
+        attack 'another member of an external bridge uses the host as before'
+        assert_connect ok nsenter --net=/run/netns/lan -- tcp "$a" 22
+        attack 'the jail on the external bridge reaches the host without a rule that says so'
+        assert_no_connect jail_exec ext -- tcp "$a" 22
+    done
+    end_jail ext
+    stop_processes
+    wait_for 5 eval '! ls /sys/class/net/ext_br/brif | grep -q ^nj'
+    ip link del lan0
+    ip link del ext_br
+    ip netns del lan
+}
+
+root_a_jail_of_another_network_does_not_come_as_the_host() {
+    local a b
+    a=$(policy a <<'POLICY'
+network ax_br { address 10.82.0.1/24 ; address fd00:82::1/64 ; nat }
+name a
+link eth0 bridge ax_br { address 10.82.0.5/24 ; address fd00:82::5/64 }
+allow out
+POLICY
+    )
+    b=$(policy b <<'POLICY'
+network bx_br { address 10.83.0.1/24 ; address fd00:83::1/64 ; nat }
+name b
+link eth0 bridge bx_br { address 10.83.0.5/24 ; address fd00:83::5/64 }
+allow in tcp from gateway port 80
+allow in tcp from { 10.82.0.0/24, fd00:82::/64 } port 81
+POLICY
+    )
+    serve_in_jail b "$b" tcp 0.0.0.0 80 tcp :: 80 tcp 0.0.0.0 81 tcp :: 81
+    idle_jail a "$a"
+    assert_connect ok -- tcp 10.83.0.5 80
+    attack 'a jail of a network with nat reaches what is open to the host only'
+    assert_no_connect jail_exec a -- tcp 10.83.0.5 80
+    assert_no_connect jail_exec a -- tcp fd00:83::5 80
+    attack 'and where a rule admits it, it comes with its own address'
+    assert_connect "ok hello from 10.83.0.5 to 10.82.0.5" jail_exec a -- tcp 10.83.0.5 81
+    assert_connect "ok hello from fd00:83::5 to fd00:82::5" jail_exec a -- tcp fd00:83::5 81
+    end_jail a
+    end_jail b
+}
+
+root_loopback_publish_opens_nothing_on_the_link() {
+    local file a
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    file=$(member one 10 'publish 8080 to 80' 'publish 8053 to 53 udp')
+    serve_in_jail one "$file" tcp 0.0.0.0 80 tcp :: 80 udp 0.0.0.0 53 udp :: 53
+    outside ip route add 10.80.0.0/24 via "$HOST4"
+    outside ip -6 route add fd00:80::/64 via "$HOST6"
+    idle_jail two "$(member two 11 'allow out')"
+    for a in 10.80.0.10 fd00:80::10; do
+        attack 'from outside by a route, past the published address'
+        assert_no_connect outside -- tcp "$a" 80
+        assert_no_connect outside -- udp "$a" 53
+        attack 'from a neighbour'
+        assert_no_connect jail_exec two -- tcp "$a" 80
+        assert_no_connect jail_exec two -- udp "$a" 53
+    done
+    assert_connect ok -- tcp 127.0.0.1 8080
+    assert_connect ok -- udp ::1 8053
+    end_jail one
+    end_jail two
+    outside ip route del 10.80.0.0/24
+    outside ip -6 route del fd00:80::/64
+}
+
+root_what_a_port_sends_is_pinned() {
+    local mac local
+    idle_jail one "$(member one 10)"
+    idle_jail two "$(member two 11)"
+    mac=$(jail_mac one)
+    local=$(jail_link_local one)
+    background frames jail_exec two "$FRAMES" sniff eth0 1.5 attack
+    attack 'neighbour advertisement from a false address, router advertisement'
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::1 dst=ff02::1 target=fd00:80::1
+    jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$local" dst=ff02::1
+    attack 'ARP for the gateway and for another jail'
+    jail_exec one "$FRAMES" send eth0 arp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.1 target=10.80.0.11
+    jail_exec one "$FRAMES" send eth0 arp smac="$mac" sha="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 target=10.80.0.1
+    attack 'a datagram with a tag, with two tags, with a false MAC address, in fragments from a false address'
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff vlan=5 src=10.80.0.99 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff vlan=0 src=10.80.0.10 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff vlan=5,6 src=10.80.0.10 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac=02:00:00:00:66:66 dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff fragment=1 src=10.80.0.99 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::99 dst=ff02::1 dport=7
+    jail_exec one "$FRAMES" send eth0 bpdu smac="$mac" dmac=01:80:c2:00:00:00
+    wait "$BACKGROUND_PID"
+    assert_equal "$(tail -n1 "$T/frames")" 0 'false frames that reached another jail'
+    assert_lacks "$(ip neigh show dev at_br)" "10.80.0.11 lladdr $mac"
+    assert_lacks "$(bridge fdb show br at_br)" 02:00:00:00:66:66
+    attack 'and what is true still passes'
+    background frames jail_exec two "$FRAMES" sniff eth0 1 attack
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 dport=7
+    wait "$BACKGROUND_PID"
+    assert_equal "$(tail -n1 "$T/frames")" 2 'true frames that reached another jail'
+    end_jail one
+    end_jail two
+}
+
+root_the_guard_leaves_alone_what_was_routed_before() {
+    ip netns add third
+    ip link add to3 type veth peer name eth0 netns third
+    ip address add 203.0.113.1/24 dev to3
+    ip address add 2001:db8:3::1/64 dev to3 nodad
+    ip link set to3 up
+    nsenter --net=/run/netns/third ip address add 203.0.113.2/24 dev eth0
+    nsenter --net=/run/netns/third ip address add 2001:db8:3::2/64 dev eth0 nodad
+    nsenter --net=/run/netns/third ip link set eth0 up
+    nsenter --net=/run/netns/third ip route add default via 203.0.113.1
+    nsenter --net=/run/netns/third ip route add default via 2001:db8:3::1
+    outside ip route add 203.0.113.0/24 via "$HOST4"
+    outside ip -6 route add 2001:db8:3::/64 via "$HOST6"
+    nsenter --net=/run/netns/third "$NET" serve tcp 0.0.0.0 9 tcp :: 9 > /dev/null &
+    remember_process $!
+    wait_for_port tcp 9 nsenter --net=/run/netns/third
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    local file
+    file=$(member one 10 'allow out')
+    sysctl -qw net.ipv6.conf.all.forwarding=1
+    assert_connect ok outside -- tcp 2001:db8:3::2 9
+    idle_jail one "$file"
+    attack 'the host routes IPv6 already, IPv4 because of the jail'
+    assert_connect ok outside -- tcp 2001:db8:3::2 9
+    assert_no_connect outside -- tcp 203.0.113.2 9
+    end_jail one
+    wait_for 10 eval '! ip link show at_br'
+    sysctl -qw net.ipv6.conf.all.forwarding=0
+    sysctl -qw net.ipv4.ip_forward=1
+    idle_jail one "$file"
+    attack 'the other way round'
+    assert_connect ok outside -- tcp 203.0.113.2 9
+    assert_no_connect outside -- tcp 2001:db8:3::2 9
+    end_jail one
+    wait_for 10 eval '! ip link show at_br'
+    sysctl -qw net.ipv4.ip_forward=0
+    stop_processes
+    outside ip route del 203.0.113.0/24
+    outside ip -6 route del 2001:db8:3::/64
+    ip link del to3
+    ip netns del third
+}
+
+root_a_dead_jails_flows_do_not_reach_its_successor() {
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    serve_in_jail one "$(member one 10 'publish any:5353 to 53 udp')" udp 0.0.0.0 53 udp :: 53
+    local a
+    for a in "$HOST4" "$HOST6"; do
+        outside "$FRAMES" udp "$([ "$a" = "$HOST4" ] && echo "$OUTSIDE4" || echo "$OUTSIDE6")" 40000 "$a" 5353 first
+    done
+    end_jail one
+    wait_for 10 eval '! ip link show at_br'
+    attack 'the flow goes on, and the next jail with this address admits its port'
+    start_jail two -q -p "$(member two 10 'allow in udp port 53')" -- "$FRAMES" listen udp 0.0.0.0 53 1.5
+    wait_for 10 grep -q ready "$T/jail-two.out"
+    outside "$FRAMES" udp "$OUTSIDE4" 40000 "$HOST4" 5353 later 3
+    wait "${JAILS[two]}"
+    assert_equal "$(tail -n1 "$T/jail-two.out")" 0 "datagrams of the dead jail's flow (IPv4)"
+    start_jail two -q -p "$(member two 10 'allow in udp port 53')" -- "$FRAMES" listen udp :: 53 1.5
+    wait_for 10 grep -q ready "$T/jail-two.out"
+    outside "$FRAMES" udp "$OUTSIDE6" 40000 "$HOST6" 5353 later 3
+    wait "${JAILS[two]}"
+    assert_equal "$(tail -n1 "$T/jail-two.out")" 0 "datagrams of the dead jail's flow (IPv6)"
+}
+
+root_without_its_elements_a_jail_is_closed() {
+    serve_host tcp 0.0.0.0 22 tcp :: 22
+    local file set
+    file=$(member one 10 'allow out tcp to gateway port 22' 'publish any:8080 to 80' "deny in tcp from { $OUTSIDE4, $OUTSIDE6 } port 80")
+    serve_in_jail one "$file" tcp 0.0.0.0 80 tcp :: 80
+    assert_connect ok jail_exec one -- tcp 10.80.0.1 22
+    attack 'the supervisor is stopped for longer than the elements last'
+    kill -STOP "${JAILS[one]}"
+    for set in host4 host6; do nft flush set inet netjail $set; done
+    for set in publish_any4 publish_any6; do nft flush map inet netjail $set; done
+    assert_no_connect jail_exec one -- tcp 10.80.0.1 22
+    assert_no_connect jail_exec one -- tcp fd00:80::1 22
+    attack 'the rules of the jail hold for what then comes through the service'
+    assert_no_connect outside -- tcp "$HOST4" 8080
+    assert_no_connect outside -- tcp "$HOST6" 8080
+    for set in pin4 pin6; do nft flush set bridge netjail $set; done
+    assert_no_connect -- tcp 10.80.0.10 80
+    kill -CONT "${JAILS[one]}"
+    attack 'and it comes back'
+    wait_for 10 eval "jail_exec one '$NET' try tcp 10.80.0.1 22"
+    end_jail one
+}
+
+run_tests "$@"
