@@ -7,6 +7,7 @@
 #include "kernel/real.h"
 
 #include "base/cleanup.h"
+#include "kernel/flows.h"
 #include "kernel/listen.h"
 #include "kernel/nft.h"
 #include "kernel/rtnl.h"
@@ -49,9 +50,13 @@ static int real_link_op(struct kernel *kernel, const struct plan *plan, const st
 {
     struct kernel_real *real = kernel_real(kernel);
     struct nl *nl = NULL;
-    int r = kernel_route(kernel, op->where, &nl, error);
+    bool is_flows = op->kind == OP_FLOWS_FORGET;
+    int r = is_flows ? kernel_nft(kernel, op->where, &nl, error)
+                     : kernel_route(kernel, op->where, &nl, error);
     if (r < 0)
         return r;
+    if (is_flows)
+        return flows_op(nl, plan, op, error);
     return rtnl_op(nl, plan, op, real->netns_fd, real->has_ipv6, error);
 }
 

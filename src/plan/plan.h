@@ -53,6 +53,7 @@ enum op_kind {
     OP_LISTEN,           /* listen */
     OP_LINK_CHECK,       /* ifname: one GETLINK as last message makes the first packet safe */
     /* Only in plans made by plan_undo(): */
+    OP_FLOWS_FORGET,        /* flows: the host tracks no connection of this address any more */
     OP_LINK_DELETE,         /* link_delete: only if the alias or group says that it is ours */
     OP_NFT_ELEMENTS_DELETE, /* elements; what is not there is not an error */
     OP_NFT_TABLE_DELETE,    /* table; the same */
@@ -264,6 +265,9 @@ struct op {
             uint16_t jail_port;
             bool is_local; /* only for what comes by lo: DNAT carries the rest */
         } listen;
+        struct {
+            struct addr addr;
+        } flows;
         struct {
             char name[IFNAME_SIZE];
             uint32_t group; /* deletes only a link of this group */

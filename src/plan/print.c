@@ -169,6 +169,8 @@ static void print_listen(const struct op *op, struct buf *out)
 
 static void print_link_command(const struct op *op, const char *netns, struct buf *out)
 {
+    char text[ADDR_TEXT_SIZE];
+
     switch (op->kind) {
     case OP_LINK_UP:
         prefix_where(op, netns, out);
@@ -182,6 +184,10 @@ static void print_link_command(const struct op *op, const char *netns, struct bu
     case OP_LINK_DELETE:
         quoted("ip link delete dev ", op->link_delete.name, out);
         buf_puts(out, "\n");
+        return;
+    case OP_FLOWS_FORGET:
+        (void)addr_print(&op->flows.addr, text); /* returns text */
+        buf_printf(out, "conntrack -D -s %s\nconntrack -D -r %s\n", text, text);
         return;
     default:
         return;
@@ -314,6 +320,10 @@ static void describe_place(const struct op *op, struct buf *out)
         buf_printf(out, "listen on port %u/%s of %s", op->listen.port,
                    op->listen.protocol == IPPROTO_TCP ? "tcp" : "udp",
                    addr_print(&op->listen.addr, prefix));
+        return;
+    case OP_FLOWS_FORGET:
+        buf_printf(out, "forget the tracked connections of %s",
+                   addr_print(&op->flows.addr, prefix));
         return;
     default:
         describe_nft(op, out);

@@ -1,9 +1,10 @@
 /* Taking back what a jail did to the host, from records alone.
  *
  * What only this jail has goes first and without a lock: its elements (nobody is sent to it any
- * more), then its links. What it shared goes under the pool's lock, as far as no other record names
- * it: forwarding before the guards that made it safe, elements, bridges, tables. Pure. What must
- * not happen: something that a running jail needs being removed, or a link that is not ours. */
+ * more), then its links, then its tracked connections. What it shared goes under the pool's lock,
+ * as far as no other record names it: forwarding before the guards that made it safe, elements,
+ * bridges, tables. Pure. What must not happen: something that a running jail needs being removed,
+ * or a link that is not ours. */
 #include "plan/undo.h"
 
 #include "plan/emit.h"
@@ -60,6 +61,14 @@ static void delete_link(struct plan *plan, const char name[IFNAME_SIZE], uint32_
     op->link_delete.group = group;
 }
 
+/* Behind the elements and links: nothing new appears. */
+static void forget_flows(struct plan *plan, const struct record *record)
+{
+    for (size_t i = 0; i < record->addresses_count; i++)
+        if (strcmp(record->addresses[i].ifname, "lo") != 0)
+            push(plan, OP_FLOWS_FORGET)->flows.addr = record->addresses[i].prefix.addr;
+}
+
 struct plan *undo_own(const struct record *record)
 {
     struct plan *plan = plan_new();
@@ -69,6 +78,7 @@ struct plan *undo_own(const struct record *record)
             delete_element(plan, &record->elements[i]);
     for (size_t i = 0; i < record->links_count; i++)
         delete_link(plan, record->links[i].name, record->links[i].group);
+    forget_flows(plan, record);
     return plan;
 }
 

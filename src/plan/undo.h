@@ -4,7 +4,8 @@
 
 #include "plan/record.h"
 
-/* What only this jail uses: its elements in the shared tables, then its links. Needs no lock. */
+/* What only this jail uses: its elements in the shared tables, then its links, then what the
+ * host remembers of its connections. Needs no lock. */
 struct plan *undo_own(const struct record *record);
 
 /* What it shared, as far as nobody in `others` uses it any more: networks (bridge and elements),

@@ -129,6 +129,8 @@ static void test_others_keep_what_is_shared(void **unused)
     (void)unused;
     assert_int_equal(shared->ops_count, 0);
     assert_int_equal(count_ops(own, OP_LINK_DELETE), 1);
+    assert_int_equal(count_ops(own, OP_FLOWS_FORGET), 2); /* both families */
+    assert_int_equal(own->ops[own->ops_count - 1].kind, OP_FLOWS_FORGET);
     assert_true(count_ops(own, OP_NFT_ELEMENTS_DELETE) > 0);
     plan_free(shared);
     plan_free(own);
