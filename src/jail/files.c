@@ -21,10 +21,10 @@
 
 #define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
-/* Files through which uid 0 could change the host without any capability. */
+/* Files through which uid 0 could change the host without any capability. (/proc/mtrr asks for
+ * CAP_SYS_ADMIN itself.) */
 static const char *const proc_locked[] = {
-    "/proc/sysrq-trigger", "/proc/irq",  "/proc/bus", "/proc/fs",
-    "/proc/acpi",          "/proc/scsi", "/proc/mtrr"};
+    "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs", "/proc/acpi", "/proc/scsi"};
 
 static int tree_set_readonly(int fd, const char *path)
 {

@@ -153,7 +153,10 @@ static int caps_compare(uint64_t keep, struct error *error)
 
         if (bounding < 0)
             return 0; /* the kernel knows no capability from here on */
-        if (bounding != wanted || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != wanted)
+        /* The kernel keeps the ambient set within the permitted one, which is compared above: only
+         * what shall be there is looked for. */
+        if (bounding != wanted ||
+            (wanted && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != 1))
             return error_set(error, -EPERM, "the kernel did not take capability %u %s", cap,
                              wanted ? "into the jail" : "away");
     }

@@ -39,6 +39,10 @@
 #define OP_SIZE_ESTIMATE      1024 /* bytes of message per op without elements */
 #define ELEMENT_SIZE_ESTIMATE 72   /* attributes around one element's keys and data */
 
+/* So large that the C library maps the buffer: growing it then moves pages instead of copying them,
+ * and only what is written costs memory. */
+#define GROWTH_MIN (NFT_MESSAGE_ROOM + (size_t)64 * 1024)
+
 void nft_batch_free(struct nft_batch *batch)
 {
     free(batch->data);
@@ -55,7 +59,8 @@ static int reserve(struct nft_batch *batch)
     size_t needed = batch->length + NFT_MESSAGE_ROOM;
     if (needed <= batch->capacity)
         return 0;
-    size_t capacity = needed + batch->capacity / 2;
+    size_t half = batch->capacity / 2;
+    size_t capacity = needed + (half > GROWTH_MIN ? half : GROWTH_MIN);
     uint8_t *data = realloc(batch->data, capacity);
     if (!data)
         return out_of_memory(batch);

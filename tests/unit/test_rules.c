@@ -355,7 +355,8 @@ static void assert_base_chains_closed(const struct plan *plan)
     size_t count = 0;
 
     for (size_t i = 0; i < plan->ops_count; i++)
-        if (plan->ops[i].kind == OP_NFT_CHAIN_ADD && plan->ops[i].chain.is_base) {
+        if (plan->ops[i].kind == OP_NFT_CHAIN_ADD && plan->ops[i].where == WHERE_JAIL &&
+            plan->ops[i].chain.is_base) {
             assert_true(plan->ops[i].chain.policy_drop);
             count++;
         }
