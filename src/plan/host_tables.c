@@ -62,6 +62,10 @@ static const struct set_definition sets[] = {
                                .key = {2, {FIELD_L4PROTO, FIELD_TH_DPORT}},
                                .has_timeout = true,
                                .data = SET_DATA_ADDR6_PORT},
+    [HOST_SET_DIRECT4] = {.name = "direct4",
+                          .key = {3, {FIELD_L4PROTO, FIELD_IP_DADDR, FIELD_TH_DPORT}}},
+    [HOST_SET_DIRECT6] = {.name = "direct6",
+                          .key = {3, {FIELD_L4PROTO, FIELD_IP6_DADDR, FIELD_TH_DPORT}}},
     [HOST_SET_PIN4] = {.family = NFT_BRIDGE,
                        .name = "pin4",
                        .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR}},
@@ -324,6 +328,22 @@ static void emit_isolate(const struct emit *emit, const char *chain)
     }
 }
 
+/* A port that the jail opens only to what is published is reached by no route past that. The jail
+ * cannot tell the two apart, the host can. */
+static void emit_direct(const struct emit *emit, const char *chain)
+{
+    for (size_t i = 0; i < 2; i++) {
+        emit_rule(emit, chain);
+        term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT, NF_CT_STATE_BIT(IP_CT_NEW));
+        term_match_family(emit->plan, families[i]);
+        match_transport(emit);
+        lookup(emit, i == 0 ? HOST_SET_DIRECT4 : HOST_SET_DIRECT6);
+        term_match_word(emit->plan, FIELD_CT_STATUS, MATCH_NO_BIT, IPS_DST_NAT);
+        term_simple(emit->plan, TERM_COUNTER);
+        term_simple(emit->plan, TERM_REJECT_PROHIBITED);
+    }
+}
+
 /* The guard: an uplink that forwards only because of us carries traffic of jails, and of nobody
  * else. What is bridged (bridge-nf-call-iptables) is not forwarded. */
 static void emit_forward(const struct emit *emit)
@@ -332,6 +352,7 @@ static void emit_forward(const struct emit *emit)
 
     emit_base_chain(emit, chain, "filter", NF_INET_FORWARD, 0, false);
     emit_isolate(emit, chain);
+    emit_direct(emit, chain);
     emit_rule(emit, chain);
     lookup(emit, HOST_SET_SAME);
     pass(emit);

@@ -21,6 +21,8 @@ enum host_set {
     HOST_SET_PUBLISH6,
     HOST_SET_PUBLISH_ANY4, /* published at all of the host's addresses */
     HOST_SET_PUBLISH_ANY6,
+    HOST_SET_DIRECT4, /* open in the jail only for what comes through `publish` */
+    HOST_SET_DIRECT6,
     HOST_SET_PIN4, /* port . MAC . address */
     HOST_SET_PIN6,
     HOST_SET_COUNT,

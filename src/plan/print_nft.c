@@ -69,7 +69,8 @@ static void print_word_field(enum nft_field field, const uint8_t *bytes, struct 
     static const struct {
         uint32_t bit;
         const char *name;
-    } states[] = {{NF_CT_STATE_BIT(IP_CT_ESTABLISHED), "established"},
+    } states[] = {{NF_CT_STATE_BIT(IP_CT_NEW), "new"},
+                  {NF_CT_STATE_BIT(IP_CT_ESTABLISHED), "established"},
                   {NF_CT_STATE_BIT(IP_CT_RELATED), "related"},
                   {NF_CT_STATE_INVALID_BIT, "invalid"}};
 

@@ -142,11 +142,58 @@ static void emit_dnat(struct build *build, const struct publish_plan *publish, u
     element_end(build->plan);
 }
 
+/* May something come in that is not published? */
+static bool admits_directly(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->rules_count; i++)
+        if (policy->rules[i].direction == DIRECTION_IN && policy->rules[i].verdict == VERDICT_ALLOW)
+            return true;
+    return policy->defaults[DIRECTION_IN] == VERDICT_ALLOW;
+}
+
+/* Has an earlier publication the same port in the jail? */
+static bool is_repeated(const struct build *build, size_t index)
+{
+    const struct publish_plan *publish = &build->publishes[index];
+
+    for (size_t i = 0; i < index; i++)
+        if (publish_is_outside(build->publishes[i].publish) &&
+            build->publishes[i].jail_port == publish->jail_port &&
+            build->publishes[i].publish->protocol == publish->publish->protocol)
+            return true;
+    return false;
+}
+
+/* They restrict, so they do not expire. */
+static void emit_direct(struct build *build, const struct publish_plan *publish,
+                        const struct addr *addr)
+{
+    enum host_set set = addr->family == ADDR_V4 ? HOST_SET_DIRECT4 : HOST_SET_DIRECT6;
+    struct emit emit = {build->plan, WHERE_HOST, NFT_INET, publish->publish->where};
+
+    emit_elements(&emit, host_set(set), 0);
+    element_byte(build->plan, publish->publish->protocol);
+    element_addr(build->plan, addr);
+    element_port(build->plan, publish->jail_port);
+    element_end(build->plan);
+}
+
+static void emit_directs(struct build *build, const struct publish_plan *publish)
+{
+    for (size_t i = 0; i < build->links_count; i++)
+        for (size_t k = 0; k < build->links[i].addresses.list_count; k++)
+            emit_direct(build, publish, &build->links[i].addresses.list[k].addr);
+}
+
 void build_publish_elements(struct build *build)
 {
+    bool is_direct = admits_directly(build->policy);
+
     for (size_t i = 0; i < build->publishes_count; i++) {
         if (!publish_is_outside(build->publishes[i].publish))
             continue;
+        if (!is_direct && !is_repeated(build, i))
+            emit_directs(build, &build->publishes[i]);
         emit_dnat(build, &build->publishes[i], ADDR_V4);
         emit_dnat(build, &build->publishes[i], ADDR_V6);
     }
