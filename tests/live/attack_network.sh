@@ -19,6 +19,7 @@ member() { # member NAME SUFFIX STATEMENT...: a jail's policy on the shared netw
 }
 
 idle_jail() { # idle_jail NAME POLICY: a jail that does nothing; returns when its command runs
+    rm -f "$T/jail-$1.out"
     start_jail "$1" -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
     wait_for 10 eval "test -s '$T/jail-$1.out' || ! kill -0 ${JAILS[$1]}"
     jail_runs_or_fail "$1"
@@ -278,6 +279,187 @@ root_without_its_elements_a_jail_is_closed() {
     attack 'and it comes back'
     wait_for 10 eval "jail_exec one '$NET' try tcp 10.80.0.1 22"
     end_jail one
+}
+
+# Frames of ports of jails that got to the bridge so far.
+frames_of_jails() { nft list chain bridge seen frames | sed -nE 's/.*packets ([0-9]+).*/\1/p'; }
+
+root_no_frame_before_the_rules_and_none_without_a_rule() {
+    nft add table bridge seen
+    nft add chain bridge seen frames '{ type filter hook prerouting priority -400; }'
+    nft add rule bridge seen frames iifgroup 0x6e6a0002 counter
+    idle_jail one "$(member one 10 'default out drop')"
+    attack 'something of a jail with both families leaves though no rule admits it'
+    run jail_exec one "$NET" try tcp 10.80.0.1 22
+    run jail_exec one "$NET" try udp fd00:80::1 22
+    assert_equal "$(frames_of_jails)" 0 'frames'
+    end_jail one
+    nft delete table bridge seen
+}
+
+root_the_hosts_services_are_closed_by_every_address() {
+    ip address add 203.0.113.77/32 dev lo
+    serve_host tcp 0.0.0.0 22 tcp :: 22 udp 0.0.0.0 53 udp :: 53
+    idle_jail one "$(member one 10 'allow out' 'allow in')"
+    local a local
+    local=$(ip -6 -o address show dev at_br scope link | sed -E 's/.*inet6 ([0-9a-f:]+).*/\1/')
+    for a in 10.80.0.1 fd00:80::1 "$HOST4" "$HOST6" 203.0.113.77 127.0.0.1 ::1 ::ffff:10.80.0.1; do
+        attack "the host by $a"
+        assert_no_connect jail_exec one -- tcp "$a" 22
+        assert_no_connect jail_exec one -- udp "$a" 53
+    done
+    attack 'the host by the link-local address of the bridge, by all nodes and by broadcast'
+    assert_fails jail_exec one python3 -c "import socket
+s = socket.socket(socket.AF_INET6); s.settimeout(1); s.connect(('$local', 22, 0, socket.if_nametoindex('eth0')))"
+    assert_equal "$(host_hears :: 999 jail_exec one python3 -c "import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+for a in ('ff02::1', '$local'): s.sendto(b'attack', (a, 999, 0, socket.if_nametoindex('eth0')))")" 0
+    assert_equal "$(host_hears 0.0.0.0 999 jail_exec one python3 -c "import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+for a in ('10.80.0.255', '255.255.255.255', '224.0.0.1'): s.sendto(b'attack', (a, 999))")" 0
+    attack 'pings, SCTP'
+    assert_fails jail_exec one ping -nqc1 -W1 10.80.0.1
+    assert_fails jail_exec one ping -nqc1 -W1 "$local%eth0"
+    end_jail one
+    stop_processes
+    ip address del 203.0.113.77/32 dev lo
+}
+
+root_isolated_jails_meet_by_no_way() {
+    AT_NETWORK=${NETWORK/%\}/; nat ; isolate \}}
+    sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+    serve_in_jail one "$(member one 10 'allow in' 'allow out')" tcp 0.0.0.0 80 tcp :: 80 udp 0.0.0.0 80
+    idle_jail two "$(member two 11 'allow in' 'allow out')"
+    local mac
+    mac=$(mac_of at_br)
+    assert_connect ok -- tcp 10.80.0.10 80
+    attack 'the bridge'
+    assert_no_connect jail_exec two -- tcp 10.80.0.10 80
+    assert_no_connect jail_exec two -- tcp fd00:80::10 80
+    attack 'through the gateway, by a host route'
+    jail_exec two ip route add 10.80.0.10/32 via 10.80.0.1
+    jail_exec two ip -6 route add fd00:80::10/128 via fd00:80::1
+    assert_no_connect jail_exec two -- tcp 10.80.0.10 80
+    assert_no_connect jail_exec two -- tcp fd00:80::10 80
+    attack 'the address of the other one at the MAC address of the host'
+    background frames jail_exec one "$FRAMES" sniff eth0 1 attack
+    jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac="$mac" src=10.80.0.11 dst=10.80.0.10 dport=80
+    jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 dst=10.80.0.10 dport=80
+    jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=01:80:c2:00:00:0e src=10.80.0.11 dst=10.80.0.10 dport=80
+    wait "$BACKGROUND_PID"
+    assert_equal "$(tail -n1 "$T/frames")" 0
+    end_jail two
+    end_jail one
+    wait_for 10 eval '! ip link show at_br'
+    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+}
+
+root_deny_is_immediate_for_every_protocol() {
+    local file a ms
+    file=$(member one 10 'allow out tcp port 9')
+    idle_jail one "$file"
+    for a in 10.80.0.1 fd00:80::1; do
+        attack "raw and SCTP to $a"
+        ms=$(jail_exec one python3 -c "import socket, time
+a = '$a'; f = socket.AF_INET6 if ':' in a else socket.AF_INET
+t = time.monotonic()
+for kind, protocol in ((socket.SOCK_STREAM, 132), (socket.SOCK_DGRAM, 0)):
+    try:
+        s = socket.socket(f, kind, protocol)
+    except OSError:
+        continue
+    s.settimeout(5)
+    try:
+        s.connect((a, 7)); s.send(b'x'); s.recv(1); raise SystemExit('it was answered')
+    except OSError:
+        pass
+print(int((time.monotonic() - t) * 1000))")
+        [ "$ms" -lt 2500 ] || fail "refused only after $ms ms"
+    done
+    end_jail one
+}
+
+root_packets_that_belong_to_nothing_are_dropped() {
+    local file mac answer=02:00:00:00:00:05
+    outside ip route add 10.80.0.0/24 via "$HOST4"
+    mac=$(mac_of up0)
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    file=$(member one 10 "allow out udp to $OUTSIDE4 port 53" 'allow in udp from 10.80.0.0/24 port 53' 'allow in udp from 127.0.0.0/8 port 53')
+    start_jail one -q -p "$file" -- "$FRAMES" listen udp 0.0.0.0 53 2.5
+    wait_for 10 grep -q ready "$T/jail-one.out"
+    attack 'from outside, from the source port of an allowed service'
+    outside "$FRAMES" udp "$OUTSIDE4" 53 10.80.0.10 53 attack 2
+    attack 'a datagram in fragments'
+    outside "$FRAMES" send out0 udp smac=$answer dmac="$mac" src="$OUTSIDE4" dst=10.80.0.10 sport=53 dport=53 fragment=1
+    attack 'the address of loopback, of the jail itself and of the gateway as the source'
+    outside "$FRAMES" send out0 udp smac=$answer dmac="$mac" src=127.0.0.1 dst=10.80.0.10 dport=53
+    outside "$FRAMES" send out0 udp smac=$answer dmac="$mac" src=10.80.0.10 dst=10.80.0.10 dport=53
+    outside "$FRAMES" send out0 udp smac=$answer dmac="$mac" src=10.80.0.1 dst=10.80.0.10 dport=53
+    wait "${JAILS[one]}"
+    assert_equal "$(tail -n1 "$T/jail-one.out")" 0 'datagrams that got in'
+    attack 'what a rule admits is admitted, also in fragments'
+    sed -i "s/^allow in udp from 10.*/allow in udp from $OUTSIDE4 port 53/" "$file"
+    start_jail two -q -p "$file" -- "$FRAMES" listen udp 0.0.0.0 53 1.5
+    wait_for 10 grep -q ready "$T/jail-two.out"
+    outside "$FRAMES" send out0 udp smac=$answer dmac="$mac" src="$OUTSIDE4" dst=10.80.0.10 dport=53 fragment=1
+    outside "$FRAMES" udp "$OUTSIDE4" 5353 10.80.0.10 53 attack 2
+    wait "${JAILS[two]}"
+    assert_equal "$(tail -n1 "$T/jail-two.out")" 3 'datagrams that a rule admits'
+    outside ip route del 10.80.0.0/24
+}
+
+root_forwarding_goes_back_in_any_order_and_after_sigkill() {
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    local one two first second
+    one=$(member one 10 'allow out')
+    two=$(member two 11 'allow out')
+    sysctl_snapshot > "$T/sysctls"
+    for first in one two; do
+        [ $first = one ] && second=two || second=one
+        idle_jail one "$one"
+        idle_jail two "$two"
+        end_jail $first
+        assert_equal "$(cat /proc/sys/net/ipv4/conf/up0/forwarding)" 1 "forwarding while $second runs"
+        end_jail $second
+        wait_for 10 eval '! ip link show at_br && sysctl_snapshot | cmp -s "$T/sysctls" -'
+        attack "$first killed, then $second ends"
+        idle_jail one "$one"
+        idle_jail two "$two"
+        kill -KILL "${JAILS[$first]}"
+        wait "${JAILS[$first]}" || :
+        end_jail $second
+        "$NETJAILCTL" gc > /dev/null
+        wait_for 10 eval '! ip link show at_br && sysctl_snapshot | cmp -s "$T/sysctls" -'
+        attack 'both killed at once'
+        idle_jail one "$one"
+        idle_jail two "$two"
+        kill -KILL "${JAILS[one]}" "${JAILS[two]}"
+        wait "${JAILS[one]}" "${JAILS[two]}" || :
+        "$NETJAILCTL" gc > /dev/null
+        wait_for 10 eval '! ip link show at_br && sysctl_snapshot | cmp -s "$T/sysctls" -'
+        attack 'one killed, the other one starts after it'
+        idle_jail $first "$T/$first.conf"
+        kill -KILL "${JAILS[$first]}"
+        wait "${JAILS[$first]}" || :
+        assert_status 0 "$NETJAIL" -q --wait-clean -p "$T/$second.conf" true
+        wait_for 10 eval '! ip link show at_br && sysctl_snapshot | cmp -s "$T/sysctls" -'
+    done
+}
+
+# 20 at a time come and go, some are killed; the last one leaves races with the first one that comes.
+root_jails_that_come_and_go_leave_nothing() {
+    printf '%s\nlink eth0 bridge at_br { address auto }\nallow out\n' "${NETWORK/%\}/; nat \}}" | policy storm > /dev/null
+    local i pid
+    for i in $(seq 100); do
+        "$NETJAIL" -q -p "$T/storm.conf" --name "s$i" sleep 0.0$((RANDOM % 10)) > "$T/s$i" 2>&1 &
+        pid=$!
+        [ $((RANDOM % 4)) -gt 0 ] || { read -rt 0.0$((RANDOM % 9 + 1)) <> <(:) || kill -KILL "$pid" 2> /dev/null || :; }
+        [ $((i % 15)) -gt 0 ] || wait
+    done
+    wait
+    assert_equal "$(cat "$T"/s[0-9]*)" '' 'what they had to say'
+    "$NETJAILCTL" gc > /dev/null
+    assert_status 0 "$NETJAIL" -q --wait-clean true
 }
 
 run_tests "$@"
