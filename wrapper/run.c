@@ -21,6 +21,7 @@
 #include "claim.h"
 #include "jail/jail.h"
 #include "kernel/nflog.h"
+#include "kernel/nft_forward.h"
 #include "plan/print.h"
 #include "report.h"
 #include "service_start.h"
@@ -125,6 +126,18 @@ static int start_service(struct run *run)
                          &run->service, &run->error);
 }
 
+/* A warning at most: the jail is closed all the same, and a rule may come later. */
+static void warn_forward(struct run *run)
+{
+    struct error warning = {0};
+    struct error ignored = {0};
+
+    if (run->options->quiet || !run->claim.plan->needs_host ||
+        nft_check_forward(run->kernel, run->claim.plan, &warning, &ignored) < 0 || !warning.text[0])
+        return;
+    report_error(PROGRAM, NULL, &warning);
+}
+
 /* Rules, links, service, self-test: the network as the policy says. */
 static int build_network(struct run *run)
 {
@@ -140,6 +153,8 @@ static int build_network(struct run *run)
         result = apply_plan(run->kernel, plan, rules, plan->ops_count - rules, &run->applied,
                             &run->error);
     claim_unlock(&run->claim);
+    if (result == 0)
+        warn_forward(run);
     if (result == 0)
         result = start_service(run);
     if (result == 0)

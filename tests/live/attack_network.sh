@@ -462,4 +462,23 @@ root_jails_that_come_and_go_leave_nothing() {
     assert_status 0 "$NETJAIL" -q --wait-clean true
 }
 
+root_a_host_that_drops_what_is_forwarded_is_named() {
+    nft add table ip filter
+    nft add chain ip filter FORWARD '{ type filter hook forward priority 0; policy drop; }'
+    serve_outside tcp 0.0.0.0 7
+    AT_NETWORK=${NETWORK/%\}/; nat \}}
+    local file
+    file=$(member one 10 'allow out')
+    run "$NETJAIL" -p "$file" "$NET" try tcp "$INTERNET4" 7
+    assert_equal "$out" timeout
+    assert_contains "$err" "'ip filter FORWARD'"
+    assert_contains "$err" 'insert rule ip filter FORWARD iifname at_br accept'
+    nft insert rule ip filter FORWARD iifname at_br accept
+    nft insert rule ip filter FORWARD oifname at_br accept
+    run "$NETJAIL" -p "$file" "$NET" try tcp "$INTERNET4" 7
+    assert_contains "$out" ok
+    assert_lacks "$err" FORWARD
+    nft delete table ip filter
+}
+
 run_tests "$@"
