@@ -59,14 +59,15 @@ static void set_error(struct result *result, const struct error *error)
 static void check_kernel(struct result *result)
 {
     struct utsname name;
-    unsigned major = 0;
-    unsigned minor = 0;
+    char *end = name.release;
     char detail[200];
 
-    if (uname(&name) != 0 || sscanf(name.release, "%u.%u", &major, &minor) != 2) {
+    if (uname(&name) != 0) {
         set(result, MISSING, "the kernel does not tell its version", "Linux 5.15 or later");
         return;
     }
+    unsigned long major = strtoul(name.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
     (void)snprintf(detail, sizeof detail, "Linux %s", name.release); /* fits: release is 65 bytes */
     bool is_new_enough = major > 5 || (major == 5 && minor >= 15);
     set(result, is_new_enough ? FOUND : MISSING, detail,

@@ -16,7 +16,7 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
-#define CANONICAL_SIZE (2 * PATH_MAX)
+#define CANONICAL_SIZE ((size_t)2 * PATH_MAX)
 #define SYMLINKS_MAX   40 /* as the kernel's own limit, path_resolution(7) */
 
 /* The state of a walk: where we are and what is still to go. */

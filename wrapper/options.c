@@ -137,16 +137,23 @@ static bool is_port_text(const char *text)
     return *text && strspn(text, "0123456789-") == strlen(text);
 }
 
+/* How many ports "8000-8010" has behind its first; 0 for a single port. */
+static long range_length(const char *range)
+{
+    char *end = NULL;
+    long first = strtol(range, &end, 10);
+
+    return *end == '-' ? strtol(end + 1, NULL, 10) - first : 0;
+}
+
 /* `publish` has no port range on the jail's side: it follows from its first port. */
 static int check_jail_range(const char *host, char *jail, const char *argument, struct error *error)
 {
-    const char *host_dash = strchr(host, '-');
     char *jail_dash = strchr(jail, '-');
-    long host_length = host_dash ? atol(host_dash + 1) - atol(host) : 0;
 
     if (!jail_dash)
         return 0;
-    if (atol(jail_dash + 1) - atol(jail) != host_length) {
+    if (range_length(jail) != range_length(host)) {
         error_set(error, -EINVAL, "--publish '%s': the two port ranges differ in length", argument);
         return -EINVAL;
     }

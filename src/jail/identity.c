@@ -145,8 +145,8 @@ static bool sudo_user(char uid_text[16], char gid_text[16])
         return false;
     if (!id_parse(gid, &id) || strlen(gid) > 15)
         return false;
-    (void)strcpy(uid_text, uid); /* the lengths were looked at */
-    (void)strcpy(gid_text, gid);
+    memcpy(uid_text, uid, strlen(uid) + 1);
+    memcpy(gid_text, gid, strlen(gid) + 1);
     return true;
 }
 

@@ -156,7 +156,7 @@ static int await(struct jail *jail, enum control_kind kind, struct control_messa
 static int tell(const struct jail *jail, enum control_kind kind, int value, struct error *error)
 {
     int status = control_send(jail->control_fd, kind, value, NULL, 0);
-    struct control_message message;
+    struct control_message message = {0};
 
     if (status == 0)
         return 0;
@@ -169,7 +169,7 @@ static int tell(const struct jail *jail, enum control_kind kind, int value, stru
 
 static int receive_sockets(struct jail *jail, bool user_namespace, struct error *error)
 {
-    struct control_message message;
+    struct control_message message = {0};
     int fds[CONTROL_FDS];
     int status = 0;
 
@@ -283,7 +283,7 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
 
 int jail_ready(struct jail *jail, struct error *error)
 {
-    struct control_message message;
+    struct control_message message = {0};
     int status = tell(jail, CONTROL_CONFIGURED, 0, error);
 
     if (status == 0)
@@ -320,7 +320,7 @@ int jail_release(struct jail *jail, struct error *error)
 {
     int signals[EARLY_SIGNALS_MAX];
     size_t count = early_signals(signals);
-    struct control_message message;
+    struct control_message message = {0};
     int status;
 
     jail->foreground = terminal_is_ours();

@@ -34,7 +34,7 @@
 #define SYSTEM_DIRECTORY "/run/netjail"
 #define STATE_GROUP      "netjail"
 #define TEMPORARY_SUFFIX ".new"
-#define PAUSE_NS         (1000 * 1000)
+#define PAUSE_NS         1000000L
 #define OPEN_TRIES       100
 
 struct lease {

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEASE_SIZE_MAX  (4 * 1024 * 1024)
+#define LEASE_SIZE_MAX  (4L * 1024 * 1024)
 #define LOCK_TIMEOUT_MS 10000
 
 static void cleanup_directory(DIR **directory)
@@ -250,8 +250,9 @@ static int undo_record(struct kernel *kernel, const struct record *record,
         return error_set(error, -EPERM, "cleaning up after jail '%s' needs privilege over the host",
                          record->name);
     int r = apply_undo_plan(kernel, undo_own(record), error);
+    struct error second = {0};
     int s = apply_undo_plan(kernel, undo_shared(record, facts->others, facts->others_count),
-                            r < 0 ? &(struct error){0} : error);
+                            r < 0 ? &second : error);
     return r < 0 ? r : s;
 }
 

@@ -4,7 +4,6 @@
 #include "base/cleanup.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define FIELD_START_TIME 22 /* counted from 1; field 2 is the name in parentheses */
@@ -13,7 +12,6 @@ uint64_t process_start_time(pid_t pid)
 {
     char path[64];
     char text[1024];
-    uint64_t start = 0;
 
     (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid); /* fits */
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -27,5 +25,5 @@ uint64_t process_start_time(pid_t pid)
     const char *at = strrchr(text, ')');
     for (int field = 2; at && field < FIELD_START_TIME; field++)
         at = strchr(at + 1, ' ');
-    return at && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
+    return at ? strtoull(at, NULL, 10) : 0;
 }
