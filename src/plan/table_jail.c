@@ -143,6 +143,26 @@ static void emit_neighbours(const struct build *build, const struct emit *emit,
     }
 }
 
+/* The addresses that the host has on a link, also where the policy does not state them (an external
+ * bridge). */
+static void add_host_addresses(const struct build *build, const struct link_plan *link,
+                               struct spans *spans, uint8_t family)
+{
+    const struct facts *facts = build->facts;
+
+    for (size_t i = 0; i < link->outer_addresses.list_count; i++)
+        if (link->outer_addresses.list[i].addr.family == family) {
+            struct addr_range range = addr_range_of(&link->outer_addresses.list[i].addr);
+            spans_add(build->scratch, spans, span_of(&range));
+        }
+    for (size_t i = 0; i < facts->addresses_count; i++)
+        if (facts->addresses[i].prefix.addr.family == family &&
+            strcmp(facts->addresses[i].ifname, link->outer_name) == 0) {
+            struct addr_range range = addr_range_of(&facts->addresses[i].prefix.addr);
+            spans_add(build->scratch, spans, span_of(&range));
+        }
+}
+
 /* Who may come through a published port: everybody who is not a neighbour on the link, and the host
  * (which masquerades what a neighbour sends to its address). */
 static struct spans through_spans(const struct build *build, uint8_t family)
@@ -166,11 +186,7 @@ static struct spans through_spans(const struct build *build, uint8_t family)
     for (size_t i = 0; i < build->links_count; i++) {
         const struct link_plan *link = &build->links[i];
 
-        for (size_t k = 0; k < link->outer_addresses.list_count; k++)
-            if (link->outer_addresses.list[k].addr.family == family) {
-                struct addr_range range = addr_range_of(&link->outer_addresses.list[k].addr);
-                spans_add(build->scratch, &through, span_of(&range));
-            }
+        add_host_addresses(build, link, &through, family);
         for (size_t k = 0; k < link->gateways.list_count; k++)
             if (link->gateways.list[k].family == family) {
                 struct addr_range range = addr_range_of(&link->gateways.list[k]);

@@ -481,4 +481,52 @@ root_a_host_that_drops_what_is_forwarded_is_named() {
     nft delete table ip filter
 }
 
+root_publish_on_an_external_bridge_opens_that_and_no_more() {
+    ip netns add lan
+    ip link add lan0 type veth peer name eth0 netns lan
+    ip link add ext_br type bridge
+    ip link set lan0 master ext_br up
+    ip address add 10.81.0.1/24 dev ext_br
+    ip address add fd00:81::1/64 dev ext_br nodad
+    ip link set ext_br up
+    nsenter --net=/run/netns/lan ip address add 10.81.0.2/24 dev eth0
+    nsenter --net=/run/netns/lan ip address add fd00:81::2/64 dev eth0 nodad
+    nsenter --net=/run/netns/lan ip link set eth0 up
+    nsenter --net=/run/netns/lan ip route add default via 10.81.0.1
+    nsenter --net=/run/netns/lan "$NET" serve tcp 0.0.0.0 90 > /dev/null &
+    remember_process $!
+    serve_outside tcp 0.0.0.0 7
+    wait_for_port tcp 90 nsenter --net=/run/netns/lan
+    outside ip route add 10.81.0.0/24 via "$HOST4"
+    sysctl_snapshot > "$T/sysctls"
+    { ip -d link show ext_br | sed -E 's/gc_timer +[0-9.]+//'; ip address show ext_br; } > "$T/bridge"
+    local file
+    file=$(policy ext <<'POLICY'
+name ext
+network ext_br { external }
+link eth0 bridge ext_br { address 10.81.0.5/24 ; address fd00:81::5/64 ; gateway 10.81.0.1 }
+publish any:8080 to 80
+allow out
+POLICY
+    )
+    serve_in_jail ext "$file" tcp 0.0.0.0 80 tcp :: 80
+    assert_connect ok outside -- tcp "$HOST4" 8080
+    assert_connect ok nsenter --net=/run/netns/lan -- tcp 10.81.0.1 8080
+    assert_connect ok nsenter --net=/run/netns/lan -- tcp fd00:81::1 8080
+    attack 'past the published port, by the bridge and by a route'
+    assert_no_connect nsenter --net=/run/netns/lan -- tcp 10.81.0.5 80
+    assert_no_connect outside -- tcp 10.81.0.5 80
+    attack 'the host as a router between the external bridge and outside, both ways'
+    assert_no_connect outside -- tcp 10.81.0.2 90
+    assert_no_connect nsenter --net=/run/netns/lan -- tcp "$OUTSIDE4" 7
+    end_jail ext
+    stop_processes
+    wait_for 10 eval 'sysctl_snapshot | cmp -s "$T/sysctls" -'
+    { ip -d link show ext_br | sed -E 's/gc_timer +[0-9.]+//'; ip address show ext_br; } | cmp "$T/bridge" -
+    outside ip route del 10.81.0.0/24
+    ip link del lan0
+    ip link del ext_br
+    ip netns del lan
+}
+
 run_tests "$@"
