@@ -180,7 +180,9 @@ static int shrink(struct run *run)
     applied_free(&run->applied);
     close_fd(&run->jail.service_fd);
     close_fd(&run->jail.nflog_fd);
-    return privs_shrink_supervisor(run->claim.plan->needs_host, &run->error);
+    bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
+
+    return privs_shrink_supervisor(run->claim.plan->needs_host, others, &run->error);
 }
 
 /* Takes everything back, in this process. */

@@ -4,6 +4,7 @@
 #include "service_start.h"
 
 #include "base/cleanup.h"
+#include "report.h"
 #include "service/protocol.h"
 
 #include <errno.h>
@@ -288,10 +289,13 @@ void service_stop(struct service *service)
 {
     if (service->pid > 0 && !service->is_unready)
         await_last_words(service);
-    if (service->pid > 0) {
-        (void)kill(service->pid, SIGKILL);    /* it may have ended already */
-        (void)waitpid(service->pid, NULL, 0); /* the same */
-    }
+    /* Our child that was not waited for can be signalled also when it has ended. Where it cannot,
+     * it has another uid and this is a root without CAP_KILL: then nobody waits for it for ever. */
+    if (service->pid > 0 && kill(service->pid, SIGKILL) == 0)
+        (void)waitpid(service->pid, NULL, 0); /* nobody else reaps it */
+    else if (service->pid > 0 && waitpid(service->pid, NULL, WNOHANG) == 0)
+        report_note("netjail", "netjail-service (process %d) does not end, and cannot be ended",
+                    (int)service->pid);
     if (service->report_fd >= 0)
         (void)close(service->report_fd); /* a pipe that we only read */
     *service = (struct service){.report_fd = -1};

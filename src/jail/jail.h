@@ -34,9 +34,11 @@ bool privs_over_host(void);
  * anything is read. */
 int privs_refuse_setuid(struct error *error);
 
-/* After the command runs: drops every capability of the supervisor but CAP_NET_ADMIN (kept only
- * when `keep_net_admin`), makes it not dumpable; reads the result back. */
-int privs_shrink_supervisor(bool keep_net_admin, struct error *error);
+/* Before the command runs: drops every capability of the supervisor but CAP_NET_ADMIN (kept only
+ * when `keep_net_admin`) and CAP_KILL (kept only when `keep_kill`: init or the service has another
+ * uid, so that without it neither a SIGKILL nor the parent-death signal would reach them); makes it
+ * not dumpable; reads the result back. */
+int privs_shrink_supervisor(bool keep_net_admin, bool keep_kill, struct error *error);
 
 struct jail_setup {
     const struct policy *policy;

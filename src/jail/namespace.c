@@ -358,8 +358,8 @@ void jail_wait(const struct jail *jail)
 
 void jail_destroy(struct jail *jail)
 {
-    /* The end of the channel ends init too: the signal may be refused when init has another uid and
-     * we have no capability left, and without a pid namespace init must end the others first. */
+    /* The end of the channel ends init too: the signal is refused when init has another uid and
+     * we lack CAP_KILL, and without a pid namespace init must end the others first. */
     if (jail->init_pidfd >= 0 && !jail->processes_shared)
         (void)syscall(SYS_pidfd_send_signal, jail->init_pidfd, SIGKILL, NULL, 0u);
     close_fd(&jail->control_fd);
