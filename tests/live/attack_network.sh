@@ -529,4 +529,44 @@ POLICY
     ip netns del lan
 }
 
+root_a_cable_carries_its_own_addresses_only() {
+    serve_host tcp 0.0.0.0 22 tcp :: 22
+    local file mac peer a
+    file=$(policy cable <<'POLICY'
+name cable
+link eth0 veth host { address 10.84.0.2/24 ; address fd00:84::2/64 ; peer-name cab0 ; peer-address 10.84.0.1/24 ; peer-address fd00:84::1/64 }
+allow out icmp to gateway
+allow out
+allow in
+POLICY
+    )
+    idle_jail cable "$file"
+    mac=$(jail_mac cable)
+    peer=$(mac_of cab0)
+    for a in 10.84.0.1 "$HOST4" fd00:84::1 "$HOST6"; do
+        attack "the host by $a"
+        assert_no_connect jail_exec cable -- tcp "$a" 22
+    done
+    nft add table inet seen
+    nft add chain inet seen frames '{ type filter hook prerouting priority -200; }'
+    nft add rule inet seen frames iifname cab0 udp dport 999 counter
+    attack 'false source addresses'
+    for a in 10.84.0.99 192.0.2.55 127.0.0.1 10.84.0.1; do
+        jail_exec cable "$FRAMES" send eth0 udp smac="$mac" dmac="$peer" src=$a dst=10.84.0.1 dport=999
+    done
+    for a in fd00:84::99 fd00:84::1 2001:db8:9::1; do
+        jail_exec cable "$FRAMES" send eth0 udp smac="$mac" dmac="$peer" src=$a dst=fd00:84::1 dport=999
+    done
+    assert_contains "$(nft list chain inet seen frames)" 'packets 0 '
+    jail_exec cable "$FRAMES" send eth0 udp smac="$mac" dmac="$peer" src=10.84.0.2 dst=10.84.0.1 dport=999
+    assert_contains "$(nft list chain inet seen frames)" 'packets 1 '
+    nft delete table inet seen
+    attack 'the elements of the cable are gone: nothing passes'
+    jail_exec cable ping -nqc1 -W1 10.84.0.1 > /dev/null
+    nft flush set inet netjail cable4
+    assert_fails jail_exec cable ping -nqc1 -W1 10.84.0.1
+    end_jail cable
+    stop_processes
+}
+
 run_tests "$@"
