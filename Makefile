@@ -23,7 +23,11 @@ TEST_PACKAGES := cmocka
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wformat=2 -Wundef -Wvla -Wpointer-arith -Wcast-qual -Wwrite-strings
-HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection
+# clang before 16 has this only behind another switch.
+ifeq ($(shell $(CC) -ftrivial-auto-var-init=zero -E -x c /dev/null >/dev/null 2>&1 && echo yes),yes)
+HARDENING += -ftrivial-auto-var-init=zero
+endif
 ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
