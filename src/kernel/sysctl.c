@@ -43,13 +43,10 @@ static int open_setting(const char *path, int flags)
     return fd < 0 ? -errno : (int)fd;
 }
 
-int sysctl_read(const char *path, char value[SYSCTL_VALUE_SIZE])
+static int value_read(int fd, char value[SYSCTL_VALUE_SIZE])
 {
-    cleanup_fd int fd = open_setting(path, O_RDONLY);
-    if (fd < 0)
-        return fd;
     char text[SYSCTL_VALUE_SIZE];
-    ssize_t length = read(fd, text, sizeof text);
+    ssize_t length = pread(fd, text, sizeof text, 0);
     if (length < 0)
         return -errno;
     if ((size_t)length == sizeof text)
@@ -59,6 +56,12 @@ int sysctl_read(const char *path, char value[SYSCTL_VALUE_SIZE])
     memcpy(value, text, (size_t)length);
     value[length] = '\0';
     return 0;
+}
+
+int sysctl_read(const char *path, char value[SYSCTL_VALUE_SIZE])
+{
+    cleanup_fd int fd = open_setting(path, O_RDONLY);
+    return fd < 0 ? fd : value_read(fd, value);
 }
 
 int8_t sysctl_read_flag(const char *path)
@@ -71,14 +74,14 @@ int8_t sysctl_read_flag(const char *path)
 
 int sysctl_write(const char *path, const char *value)
 {
-    cleanup_fd int fd = open_setting(path, O_WRONLY);
+    cleanup_fd int fd = open_setting(path, O_RDWR);
     if (fd < 0)
         return fd;
     ssize_t written = write(fd, value, strlen(value));
     if (written < 0)
         return -errno;
     char now[SYSCTL_VALUE_SIZE];
-    int r = sysctl_read(path, now);
+    int r = value_read(fd, now);
     if (r < 0)
         return r;
     return strcmp(now, value) == 0 ? 0 : -EIO;
