@@ -84,7 +84,7 @@ static char *run(const struct world *world, int ns, const char *command)
 
 static void run_quietly(const struct world *world, int ns, const char *command)
 {
-    cleanup_free char *text = run(world, ns, command);
+    free(run(world, ns, command));
 }
 
 /* Marks as they are in memory: bytes of the header for what comes in, ours for what goes out. */
