@@ -159,15 +159,15 @@ root_loopback_publish_opens_nothing_on_the_link() {
 }
 
 root_what_a_port_sends_is_pinned() {
-    local mac local
+    local mac own
     idle_jail one "$(member one 10)"
     idle_jail two "$(member two 11)"
     mac=$(jail_mac one)
-    local=$(jail_link_local one)
+    own=$(jail_link_local one)
     background frames jail_exec two "$FRAMES" sniff eth0 1.5 attack
     attack 'neighbour advertisement from a false address, router advertisement'
     jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::1 dst=ff02::1 target=fd00:80::1
-    jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$local" dst=ff02::1
+    jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$own" dst=ff02::1
     attack 'ARP for the gateway and for another jail'
     jail_exec one "$FRAMES" send eth0 arp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.1 target=10.80.0.11
     jail_exec one "$FRAMES" send eth0 arp smac="$mac" sha="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 target=10.80.0.1
@@ -301,8 +301,8 @@ root_the_hosts_services_are_closed_by_every_address() {
     ip address add 203.0.113.77/32 dev lo
     serve_host tcp 0.0.0.0 22 tcp :: 22 udp 0.0.0.0 53 udp :: 53
     idle_jail one "$(member one 10 'allow out' 'allow in')"
-    local a local
-    local=$(ip -6 -o address show dev at_br scope link | sed -E 's/.*inet6 ([0-9a-f:]+).*/\1/')
+    local a own
+    own=$(ip -6 -o address show dev at_br scope link | sed -E 's/.*inet6 ([0-9a-f:]+).*/\1/')
     for a in 10.80.0.1 fd00:80::1 "$HOST4" "$HOST6" 203.0.113.77 127.0.0.1 ::1 ::ffff:10.80.0.1; do
         attack "the host by $a"
         assert_no_connect jail_exec one -- tcp "$a" 22
@@ -310,16 +310,16 @@ root_the_hosts_services_are_closed_by_every_address() {
     done
     attack 'the host by the link-local address of the bridge, by all nodes and by broadcast'
     assert_fails jail_exec one python3 -c "import socket
-s = socket.socket(socket.AF_INET6); s.settimeout(1); s.connect(('$local', 22, 0, socket.if_nametoindex('eth0')))"
+s = socket.socket(socket.AF_INET6); s.settimeout(1); s.connect(('$own', 22, 0, socket.if_nametoindex('eth0')))"
     assert_equal "$(host_hears :: 999 jail_exec one python3 -c "import socket
 s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-for a in ('ff02::1', '$local'): s.sendto(b'attack', (a, 999, 0, socket.if_nametoindex('eth0')))")" 0
+for a in ('ff02::1', '$own'): s.sendto(b'attack', (a, 999, 0, socket.if_nametoindex('eth0')))")" 0
     assert_equal "$(host_hears 0.0.0.0 999 jail_exec one python3 -c "import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
 for a in ('10.80.0.255', '255.255.255.255', '224.0.0.1'): s.sendto(b'attack', (a, 999))")" 0
     attack 'pings, SCTP'
     assert_fails jail_exec one ping -nqc1 -W1 10.80.0.1
-    assert_fails jail_exec one ping -nqc1 -W1 "$local%eth0"
+    assert_fails jail_exec one ping -nqc1 -W1 "$own%eth0"
     end_jail one
     stop_processes
     ip address del 203.0.113.77/32 dev lo
