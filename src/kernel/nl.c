@@ -137,8 +137,10 @@ bool nl_parse_error(const struct nlmsghdr *message, struct nl_failure *ret_failu
         offset += NLMSG_ALIGN((size_t)answer.msg.nlmsg_len) - sizeof answer.msg;
     }
     if ((message->nlmsg_flags & NLM_F_ACK_TLVS) && offset <= length)
-        (void)mnl_attr_parse(message, (unsigned)offset, error_attribute,
-                             &failure); /* a malformed explanation is no explanation */
+        /* Not mnl_attr_parse(), which rounds the length of the message up. A malformed explanation
+         * is no explanation. */
+        (void)mnl_attr_parse_payload((const char *)mnl_nlmsg_get_payload(message) + offset,
+                                     length - offset, error_attribute, &failure);
     *ret_failure = failure;
     return true;
 }

@@ -33,9 +33,13 @@ static bool parse_attributes(const struct nlmsghdr *message, size_t header_size,
                              struct attributes *ret_attributes)
 {
     memset(ret_attributes, 0, sizeof *ret_attributes);
+    size_t offset = NLMSG_SPACE(header_size);
     if (message->nlmsg_len < NLMSG_LENGTH(header_size))
         return false;
-    return mnl_attr_parse(message, (unsigned)header_size, collect, ret_attributes) >= 0;
+    /* Not mnl_attr_parse(), which rounds the length of the message up. */
+    return message->nlmsg_len <= offset ||
+           mnl_attr_parse_payload((const char *)message + offset, message->nlmsg_len - offset,
+                                  collect, ret_attributes) >= 0;
 }
 
 static uint32_t get_u32(const struct nlattr *attribute)

@@ -52,7 +52,9 @@ static void test_cut_anywhere(void **state)
         message->nlmsg_len = length;
         bool is_complete = length >= sizeof(struct nlmsghdr) + sizeof(struct nlmsgerr);
         assert_int_equal(nl_parse_error(message, &failure), is_complete);
-        assert_string_equal(failure.text, NLMSG_ALIGN(length) == whole ? "no" : "");
+        /* The last byte is padding; nothing behind the length counts, though it is in the buffer.
+         */
+        assert_string_equal(failure.text, length + 1 >= whole ? "no" : "");
     }
 }
 
