@@ -699,8 +699,7 @@ static void test_listen(void **state)
     (void)close(fd);
 }
 
-/* A set larger than one message and than the default send buffer, in one transaction; then with a
- * socket that cannot be enlarged, cut into several. */
+/* A set larger than one message and than the default send buffer, in one transaction. */
 static void test_large_set(void **state)
 {
     struct world *world = need(state);
