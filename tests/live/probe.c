@@ -1,0 +1,137 @@
+/* A command that looks at the jail it is in: `probe FILE [LINK...]` writes `strong` or `weak: WHY`
+ * to FILE.
+ *
+ * faults.sh runs it while single system calls are made to fail, in it as well as in netjail. So a
+ * failure here says nothing: everything is tried TRIES times, and only what was seen to be possible
+ * is a weakness. LINKs are the only interfaces that may exist besides lo. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define TRIES 3
+
+static char weakness[200];
+
+static void weak(const char *why)
+{
+    if (!weakness[0])
+        (void)snprintf(weakness, sizeof weakness, "weak: %s\n", why);
+}
+
+static void read_file(const char *path, char *text, size_t size)
+{
+    for (int i = 0; i < TRIES; i++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
+
+        if (fd >= 0)
+            (void)close(fd);
+        if (length > 0) {
+            text[length] = '\0';
+            return;
+        }
+    }
+    text[0] = '\0';
+}
+
+static void check_status(void)
+{
+    static const char *const lines[] = {"NoNewPrivs:\t1",
+                                        "Seccomp:\t2",
+                                        "CapInh:\t0000000000000000",
+                                        "CapPrm:\t0000000000000000",
+                                        "CapEff:\t0000000000000000",
+                                        "CapBnd:\t0000000000000000",
+                                        "CapAmb:\t0000000000000000",
+                                        "Seccomp_filters:\t2"};
+    char text[8192];
+
+    read_file("/proc/self/status", text, sizeof text);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        if (!strstr(text, lines[i]))
+            weak(lines[i]);
+    }
+}
+
+static void check_interfaces(char **allowed)
+{
+    char text[8192];
+    char *save;
+
+    read_file("/proc/self/net/dev", text, sizeof text);
+    for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char name[64];
+        bool known = false;
+
+        if (sscanf(line, " %63[^: |]:", name) != 1 || !strchr(line, ':'))
+            continue;
+        known = strcmp(name, "lo") == 0;
+        for (char **one = allowed; *one; one++)
+            known = known || strcmp(name, *one) == 0;
+        if (!known && strcmp(name, "sit0") != 0 && strncmp(name, "ip6", 3) != 0 &&
+            strncmp(name, "tunl", 4) != 0 && strncmp(name, "gre", 3) != 0 &&
+            strncmp(name, "erspan", 6) != 0 && strncmp(name, "ip_vti", 6) != 0)
+            weak(name);
+    }
+}
+
+static void check_calls(void)
+{
+    for (int i = 0; i < TRIES; i++) {
+        if (socket(AF_PACKET, SOCK_RAW, 0) >= 0 || socket(AF_VSOCK, SOCK_STREAM, 0) >= 0)
+            weak("a socket of a forbidden family");
+        if (socket(AF_INET, SOCK_RAW, 1) >= 0)
+            weak("a raw socket");
+        if (syscall(SYS_unshare, 0x10000000 /* CLONE_NEWUSER */) == 0)
+            weak("unshare");
+        if (mount("none", "/mnt", "tmpfs", 0, NULL) == 0)
+            weak("mount");
+        if (open("/proc/sys/net/ipv4/ip_forward", O_WRONLY) >= 0)
+            weak("a writable sysctl");
+        if (open("/sys/kernel/uevent_helper", O_WRONLY) >= 0)
+            weak("a writable /sys");
+        if (access("/run/docker.sock", F_OK) == 0)
+            weak("/run/docker.sock");
+        if (open("/proc/1/mem", O_RDWR) >= 0)
+            weak("init's memory");
+    }
+    for (int fd = 3; fd < 64; fd++) {
+        struct stat state;
+
+        if (fstat(fd, &state) == 0 && (S_ISSOCK(state.st_mode) || S_ISDIR(state.st_mode)) &&
+            !(fcntl(fd, F_GETFD) & FD_CLOEXEC))
+            weak("an inherited socket or directory");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int fd = -1;
+
+    if (argc < 2)
+        return 2;
+    check_status();
+    check_interfaces(argv + 2);
+    check_calls();
+    for (int i = 0; fd < 0 && i < TRIES; i++)
+        fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    for (int i = 0; i < TRIES; i++) {
+        const char *text = weakness[0] ? weakness : "strong\n";
+
+        if (write(fd, text, strlen(text)) > 0)
+            break;
+    }
+    return weakness[0] ? 1 : 0;
+}
