@@ -37,6 +37,7 @@ static int take_link(const struct rtnl_link *link, void *context)
     fact->is_up = link->flags & IFF_UP;
     fact->forwarding4 = -1;
     fact->forwarding6 = -1;
+    fact->accept_ra = -1;
     return 0;
 }
 
@@ -126,6 +127,8 @@ static void collect_forwarding(struct facts *facts)
         link->forwarding4 = sysctl_read_flag(path);
         (void)snprintf(path, sizeof path, "net/ipv6/conf/%s/force_forwarding", link->name);
         link->forwarding6 = sysctl_read_flag(path);
+        (void)snprintf(path, sizeof path, "net/ipv6/conf/%s/accept_ra", link->name);
+        link->accept_ra = sysctl_read_flag(path);
     }
 }
 

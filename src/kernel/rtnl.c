@@ -15,7 +15,6 @@
 
 #include "kernel/explain.h"
 #include "kernel/sysctl.h"
-#include "plan/pool.h"
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -26,7 +25,6 @@
 #include <linux/veth.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define MESSAGE_SIZE 4096
 
@@ -168,10 +166,6 @@ static int finish_link(struct nl *nl, struct link_details details, bool has_ipv6
  * change it under the feet of the jails whenever one comes or goes. */
 static int add_bridge(struct nl *nl, const struct op *op, bool has_ipv6, struct nl_failure *failure)
 {
-    uint64_t seed;
-    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
-        return failure->code = -EIO;
-    struct mac mac = pool_choose_mac(&seed);
     /* Frames to reserved addresses pass no hook that would judge their source (LLDP's): they teach
      * nothing. */
     const struct br_boolopt_multi no_ll_learn = {.optval = 1u << BR_BOOLOPT_NO_LL_LEARN,
@@ -181,7 +175,7 @@ static int add_bridge(struct nl *nl, const struct op *op, bool has_ipv6, struct 
     struct nlmsghdr *message = request.message;
     mnl_attr_put_strz(message, IFLA_IFNAME, op->bridge.name);
     mnl_attr_put_u32(message, IFLA_GROUP, GROUP_NETWORK);
-    mnl_attr_put(message, IFLA_ADDRESS, sizeof mac.bytes, mac.bytes);
+    mnl_attr_put(message, IFLA_ADDRESS, sizeof op->bridge.mac.bytes, op->bridge.mac.bytes);
     struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
     struct nlattr *data = mnl_attr_nest_start(message, IFLA_INFO_DATA);

@@ -534,6 +534,7 @@ static void make_links(struct world *world)
     struct op *op = push(world, OP_BRIDGE_ADD, WHERE_HOST);
     (void)snprintf(op->bridge.name, IFNAME_SIZE, "app");
     (void)snprintf(op->bridge.alias, LINK_ALIAS_SIZE, "netjail network app");
+    op->bridge.mac = (struct mac){{2, 0, 0, 0, 0, 0xa}};
     push_address(world, WHERE_HOST, "app", "10.1.0.1/16");
     push_address(world, WHERE_HOST, "app", "fd00:1::1/64");
     push_up(world, WHERE_HOST, OP_LINK_UP, "app");
@@ -557,10 +558,19 @@ static void make_links(struct world *world)
     push_up(world, WHERE_JAIL, OP_LINK_CHECK, "eth0");
 }
 
-static const char *const host_links[] = {
-    "alias netjail network app", "forward_delay 0 ", "mcast_snooping 0", "group 1852440577",
-    "alias netjail web",         "isolated on",      "mtu 1400",         "02:00:00:00:00:01",
-    "addrgenmode none",          "group 1852440578", "numtxqueues 1 ",   NULL};
+static const char *const host_links[] = {"alias netjail network app",
+                                         "forward_delay 0 ",
+                                         "mcast_snooping 0",
+                                         "group 1852440577",
+                                         "link/ether 02:00:00:00:00:0a",
+                                         "alias netjail web",
+                                         "isolated on",
+                                         "mtu 1400",
+                                         "02:00:00:00:00:01",
+                                         "addrgenmode none",
+                                         "group 1852440578",
+                                         "numtxqueues 1 ",
+                                         NULL};
 static const char *const jail_addresses[] = {"10.1.0.5/16", "fd00:1::5/64 scope global nodad",
                                              "02:00:00:00:00:09", NULL};
 static const char *const jail_routes[] = {"default via 10.1.0.1", "10.1.0.0/16", NULL};
@@ -663,6 +673,7 @@ static void test_sysctl_and_facts(void **state)
         if (strcmp(link->name, "up0") == 0) {
             found++;
             assert_true(link->is_uplink && link->is_up && link->forwarding4 == 0);
+            assert_int_equal(link->accept_ra, 1);
         }
     }
     assert_int_equal(found, 2);
