@@ -31,15 +31,17 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The state directory. An ordinary user whose jail changes nothing can do without one. */
-static int open_directory(struct claim *claim, bool privileged, struct error *error)
+/* The state directory. A jail that changes nothing on the host can do without one: it is as strong,
+ * only unlisted. */
+static int open_directory(struct claim *claim, bool privileged, bool must, struct error *error)
 {
     struct error ignored = {0};
 
-    if (lease_directory_open(true, &claim->directory, privileged ? error : &ignored) == 0)
+    if (lease_directory_open(privileged ? LEASE_HOST : LEASE_USER, true, &claim->directory,
+                             must ? error : &ignored) == 0)
         return 0;
     claim->directory = NULL;
-    return privileged ? error->code : 0;
+    return must ? error->code : 0;
 }
 
 /* Cleans up after dead jails. With privilege a failure is one: what is left would be in the way.
@@ -215,8 +217,9 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
     int result;
 
     plan_jail_name(policy, getpid(), claim->name);
-    result = open_directory(claim, privileged, error);
-    if (result == 0 && privileged && policy->links_count > 0)
+    bool has_links = privileged && policy->links_count > 0;
+    result = open_directory(claim, privileged, has_links, error);
+    if (result == 0 && has_links)
         result = kernel_open(&no_jail, true, &claim->host, error);
     while (result == 0) {
         if (claim->host) {
@@ -250,7 +253,7 @@ int claim_look(struct claim *claim, const struct policy *policy, struct diags *d
     struct error ignored = {0};
 
     plan_jail_name(policy, getpid(), claim->name);
-    if (lease_directory_open(false, &claim->directory, &ignored) < 0)
+    if (lease_directory_open(LEASE_HOST, false, &claim->directory, &ignored) < 0)
         claim->directory = NULL; /* nobody has run a jail here yet */
     claim->facts = facts_new();
     claim->facts->pid = getpid();

@@ -238,7 +238,8 @@ static void check_state(struct result *result)
 {
     struct lease_directory *directory = NULL;
     struct error error = {0};
-    int outcome = lease_directory_open(true, &directory, &error);
+    int outcome =
+        lease_directory_open(privs_over_host() ? LEASE_HOST : LEASE_USER, true, &directory, &error);
 
     lease_directory_close(directory);
     if (outcome == 0) {

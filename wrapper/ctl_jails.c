@@ -14,18 +14,30 @@
 #include <string.h>
 #include <time.h>
 
-/* The records of all running jails of the state directory; none is fine. */
-static int read_jails(struct facts **ret_facts, struct error *error)
+/* Adds the running jails of one scope; that there is none, or that it is not ours to read, is fine.
+ */
+static int read_scope(enum lease_scope scope, struct facts *facts, struct error *error)
 {
     struct lease_directory *directory = NULL;
-    struct facts *facts = facts_new();
-    int result = lease_directory_open(false, &directory, error);
+    int result = lease_directory_open(scope, false, &directory, error);
 
     if (result == 0)
         result = lease_scan(directory, NULL, facts, NULL, NULL, error);
-    else if (result == -ENOENT)
-        result = 0;
     lease_directory_close(directory);
+    if (result != -ENOENT && result != -EACCES)
+        return result;
+    *error = (struct error){0};
+    return 0;
+}
+
+/* The records of all running jails: the host's, and the user's own. */
+static int read_jails(struct facts **ret_facts, struct error *error)
+{
+    struct facts *facts = facts_new();
+    int result = read_scope(LEASE_HOST, facts, error);
+
+    if (result == 0 && geteuid() != 0)
+        result = read_scope(LEASE_USER, facts, error);
     if (result < 0) {
         facts_free(facts);
         return result;
@@ -177,7 +189,8 @@ int ctl_gc(const struct ctl_options *options)
 {
     struct lease_directory *directory = NULL;
     struct error error = {0};
-    int result = lease_directory_open(false, &directory, &error);
+    int result = lease_directory_open(privs_over_host() ? LEASE_HOST : LEASE_USER, false,
+                                      &directory, &error);
 
     if (result == -ENOENT) {
         result = 0;

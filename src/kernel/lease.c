@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,12 +65,13 @@ static bool is_state_group(gid_t gid)
     return group && group->gr_gid == gid;
 }
 
-static int judge_directory(const char *path, int fd, bool *ret_shared, struct error *error)
+static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shared,
+                           struct error *error)
 {
     struct stat status;
     if (fstat(fd, &status) < 0)
         return error_errno(error, -errno, "cannot examine '%s'", path);
-    if (status.st_uid != 0 && status.st_uid != geteuid())
+    if (status.st_uid != owner)
         return error_set(error, -EPERM, "'%s' belongs to user %u: leases there cannot be trusted",
                          path, status.st_uid);
     if (status.st_mode & S_IWOTH)
@@ -85,8 +87,8 @@ static int judge_directory(const char *path, int fd, bool *ret_shared, struct er
     return 0;
 }
 
-static int open_at_path(const char *path, bool create, struct lease_directory **ret_directory,
-                        struct error *error)
+static int open_at_path(const char *path, uid_t owner, bool create,
+                        struct lease_directory **ret_directory, struct error *error)
 {
     cleanup_fd int fd = -1;
     /* The last jail may remove it between the two calls. */
@@ -100,7 +102,7 @@ static int open_at_path(const char *path, bool create, struct lease_directory **
     if (fd < 0)
         return error_errno(error, -errno, "cannot open the state directory '%s'", path);
     bool is_shared;
-    int r = judge_directory(path, fd, &is_shared, error);
+    int r = judge_directory(path, fd, owner, &is_shared, error);
     if (r < 0)
         return r;
     struct lease_directory *directory = calloc(1, sizeof *directory);
@@ -108,6 +110,7 @@ static int open_at_path(const char *path, bool create, struct lease_directory **
         return error_set(error, -ENOMEM, "out of memory");
     directory->fd = take_fd(&fd);
     directory->is_shared = is_shared;
+    directory->owner = owner;
     (void)snprintf(directory->path, sizeof directory->path, "%s", path);
     *ret_directory = directory;
     return 0;
@@ -123,19 +126,35 @@ static int user_path(char *path, size_t size)
     return length > 0 && (size_t)length < size ? 0 : -ENAMETOOLONG;
 }
 
-int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error)
+static int open_of_host(bool create, struct lease_directory **ret_directory, struct error *error)
 {
-    if (geteuid() == 0 || faccessat(AT_FDCWD, SYSTEM_DIRECTORY, W_OK | X_OK, AT_EACCESS) == 0)
-        return open_at_path(SYSTEM_DIRECTORY, create && geteuid() == 0, ret_directory, error);
+    int r = open_at_path(SYSTEM_DIRECTORY, 0, create && geteuid() == 0, ret_directory, error);
+    if (r < 0 && geteuid() != 0)
+        error_hint(error, "root makes it for the group '" STATE_GROUP
+                          "' (tmpfiles.d): d " SYSTEM_DIRECTORY " 0775 root " STATE_GROUP " -");
+    return r;
+}
+
+static int open_of_user(bool create, struct lease_directory **ret_directory, struct error *error)
+{
     char path[200];
+    if (getauxval(AT_SECURE))
+        return error_set(error, -ENOENT, "the environment of the caller is not trusted");
     int r = user_path(path, sizeof path);
     if (r < 0)
         return error_set(error, r, "XDG_RUNTIME_DIR is too long");
-    r = open_at_path(path, create, ret_directory, error);
+    r = open_at_path(path, geteuid(), create, ret_directory, error);
     if (r == -ENOENT)
         error_hint(error, "there is no runtime directory of this user; log in through "
                           "systemd-logind, or set XDG_RUNTIME_DIR to a directory of your own");
     return r;
+}
+
+int lease_directory_open(enum lease_scope scope, bool create,
+                         struct lease_directory **ret_directory, struct error *error)
+{
+    return scope == LEASE_HOST ? open_of_host(create, ret_directory, error)
+                               : open_of_user(create, ret_directory, error);
 }
 
 void lease_directory_close(struct lease_directory *directory)
@@ -164,7 +183,7 @@ static bool directory_is_current(const struct lease_directory *directory)
 static int directory_reopen(struct lease_directory *directory, struct error *error)
 {
     struct lease_directory *fresh = NULL;
-    int r = open_at_path(directory->path, true, &fresh, error);
+    int r = open_at_path(directory->path, directory->owner, true, &fresh, error);
     if (r < 0)
         return r;
     cleanup_close_fd(&directory->fd);

@@ -4,19 +4,28 @@
  * of the host are made or removed. <state>/<jail>.lease is the record of one jail, held with flock
  * as long as the jail or its clean-up lives: an unlocked lease is a dead jail's.
  *
- * <state> is /run/netjail for root (or where the caller may write there), else
- * $XDG_RUNTIME_DIR/netjail, else /run/user/UID/netjail; it must belong to the caller (or root, or
- * be group-writable for the group `netjail`) and not be writable by others; checked on the opened
- * directory. All files are opened relative to it with O_NOFOLLOW. */
+ * <state> is /run/netjail for those with privilege over the host, else $XDG_RUNTIME_DIR/netjail,
+ * else /run/user/UID/netjail. The former must belong to root and may be group-writable for the
+ * group `netjail` only, the latter must belong to the caller; neither may be writable by others.
+ * Checked on the opened directory; all files are opened relative to it with O_NOFOLLOW. */
 #pragma once
 
 #include "plan/facts.h"
 
 struct lease_directory;
 
+/* Whose jails: those that may change the host, in one directory that root made (or that belongs to
+ * the group `netjail`), never in one that an environment variable names, since what a lease of a
+ * dead jail says is taken back; or those of an ordinary user, which owe the host nothing. */
+enum lease_scope {
+    LEASE_HOST,
+    LEASE_USER,
+};
+
 /* Opens (and makes, when `create`) the state directory. -ENOENT: none can be had (*error says why).
  */
-int lease_directory_open(bool create, struct lease_directory **ret_directory, struct error *error);
+int lease_directory_open(enum lease_scope scope, bool create,
+                         struct lease_directory **ret_directory, struct error *error);
 void lease_directory_close(struct lease_directory *directory);
 
 /* Removes the directory when no lease is in it, unless it was made for the group `netjail`. */

@@ -4,11 +4,13 @@
 #include "kernel/lease.h"
 
 #include <dirent.h>
+#include <sys/types.h>
 
 #define LEASE_SUFFIX ".lease"
 
 struct lease_directory {
     int fd;         /* the pool's lock is a flock on it */
+    uid_t owner;    /* who must own it */
     bool is_shared; /* group-writable: members of the group make leases, too */
     char path[256];
 };

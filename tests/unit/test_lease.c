@@ -45,7 +45,8 @@ static struct lease_directory *open_directory(void)
 {
     struct lease_directory *directory = NULL;
     struct error error = {0};
-    if (lease_directory_open(true, &directory, &error) < 0)
+    if (lease_directory_open(geteuid() == 0 ? LEASE_HOST : LEASE_USER, true, &directory, &error) <
+        0)
         fail_msg("%s", error.text);
     return directory;
 }
@@ -199,15 +200,20 @@ static void test_untrusted_directory(void **state)
     struct lease_directory *directory = NULL;
     struct error error = {0};
     assert_int_equal(chmod(state_path, 0702), 0);
-    assert_int_equal(lease_directory_open(true, &directory, &error), -EPERM);
+    assert_int_equal(
+        lease_directory_open(geteuid() == 0 ? LEASE_HOST : LEASE_USER, true, &directory, &error),
+        -EPERM);
     assert_int_equal(chmod(state_path, 0770), 0);
-    assert_int_equal(lease_directory_open(true, &directory, &error), -EPERM);
+    assert_int_equal(
+        lease_directory_open(geteuid() == 0 ? LEASE_HOST : LEASE_USER, true, &directory, &error),
+        -EPERM);
     assert_int_equal(chmod(state_path, 0700), 0);
     char moved[sizeof state_path + 8];
     (void)snprintf(moved, sizeof moved, "%s.real", state_path);
     assert_int_equal(rename(state_path, moved), 0);
     assert_int_equal(symlink(moved, state_path), 0);
-    int r = lease_directory_open(true, &directory, &error);
+    int r =
+        lease_directory_open(geteuid() == 0 ? LEASE_HOST : LEASE_USER, true, &directory, &error);
     assert_true(r == -ELOOP || r == -ENOTDIR);
     assert_null(directory);
     assert_int_equal(unlink(state_path), 0);
