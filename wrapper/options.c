@@ -340,9 +340,12 @@ int options_parse(int argc, char **argv, struct options *ret_options,
     *ret_action = action;
     if (optind < argc)
         options->command = argv + optind;
-    if (options->json && !options->dry_run)
-        return error_set(error, -EOPNOTSUPP,
-                         "--json goes with --dry-run; a log in JSON is `log denied json`");
+    if (options->json) {
+        error_set(error, -EOPNOTSUPP, "--json is not available yet");
+        error_hint(error, "`netjailctl plan --json FILE` prints the plan, `log denied json` in the "
+                          "policy makes a log in JSON");
+        return -EOPNOTSUPP;
+    }
     if (action == OPTIONS_RUN && !options->command && !options->dry_run) {
         error_set(error, -EINVAL, "no command was given");
         error_hint(error, "netjail [options] [--] COMMAND [ARG...]; see netjail --help");
