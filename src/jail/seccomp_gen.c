@@ -227,6 +227,7 @@ static void refuse_internet(scmp_filter_ctx filter, int family)
     static const uint64_t protocols[] = {33 /* DCCP */, 115 /* L2TP */, 136 /* UDP-Lite */};
 
     refuse_type(filter, family, SOCK_RAW);
+    refuse_type(filter, family, SOCK_DCCP); /* its protocol may be 0 */
     refuse_type(filter, family, 10 /* SOCK_PACKET */);
     for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
         refuse_protocol(filter, family, SCMP_CMP_EQ, protocols[i]);

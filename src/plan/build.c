@@ -121,6 +121,15 @@ static void build_link_sysctls(struct build *build)
         const char *value;
         bool optional;
     } sysctls[] = {
+        /* A new namespace has the IPv4 values of the initial one (devconf_inherit_init_net,
+         * Documentation/admin-guide/sysctl/net.rst), whatever the host made of them. Forwarding
+         * first: a change of it resets accept_redirects. */
+        {"net/ipv4/conf/all/forwarding", "0", false},
+        {"net/ipv4/conf/default/forwarding", "0", false},
+        {"net/ipv4/conf/all/route_localnet", "0", false},
+        {"net/ipv4/conf/default/route_localnet", "0", false},
+        {"net/ipv4/conf/all/proxy_arp", "0", false},
+        {"net/ipv4/conf/default/proxy_arp", "0", false},
         {"net/ipv6/conf/all/accept_dad", "0", true},
         {"net/ipv6/conf/default/accept_dad", "0", true},
         {"net/ipv6/conf/all/accept_ra", "0", true},
