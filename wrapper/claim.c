@@ -31,17 +31,26 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* A directory that cannot be had, as against one that somebody has tampered with. */
+static bool is_out_of_reach(int code)
+{
+    return code == -ENOENT || code == -EACCES || code == -EROFS || code == -ENOSPC;
+}
+
 /* The state directory. A jail that changes nothing on the host can do without one: it is as strong,
  * only unlisted. */
 static int open_directory(struct claim *claim, bool privileged, bool must, struct error *error)
 {
-    struct error ignored = {0};
+    int result =
+        lease_directory_open(privileged ? LEASE_HOST : LEASE_USER, true, &claim->directory, error);
 
-    if (lease_directory_open(privileged ? LEASE_HOST : LEASE_USER, true, &claim->directory,
-                             must ? error : &ignored) == 0)
+    if (result == 0)
         return 0;
     claim->directory = NULL;
-    return must ? error->code : 0;
+    if (must || (privileged && !is_out_of_reach(result)))
+        return result;
+    *error = (struct error){0};
+    return 0;
 }
 
 /* Cleans up after dead jails. With privilege a failure is one: what is left would be in the way.

@@ -36,6 +36,7 @@
 #define STATE_GROUP      "netjail"
 #define TEMPORARY_SUFFIX ".new"
 #define PAUSE_NS         1000000L
+#define OVERFLOW_UID     65534 /* what an unmapped user looks like (user_namespaces(7)) */
 #define OPEN_TRIES       100
 
 struct lease {
@@ -71,6 +72,9 @@ static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shar
     struct stat status;
     if (fstat(fd, &status) < 0)
         return error_errno(error, -errno, "cannot examine '%s'", path);
+    if (status.st_uid == OVERFLOW_UID && owner != OVERFLOW_UID)
+        return error_set(error, -EACCES, "'%s' belongs to a user outside of this user namespace",
+                         path);
     if (status.st_uid != owner)
         return error_set(error, -EPERM, "'%s' belongs to user %u: leases there cannot be trusted",
                          path, status.st_uid);
