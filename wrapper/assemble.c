@@ -63,15 +63,28 @@ static bool has_network(const struct policy *policy, const char *name)
     return false;
 }
 
-static bool is_bridge(const char *name)
+/* Has the host an interface of this name; with `part` "/bridge": is it a bridge? */
+static bool is_interface(const char *name, const char *part)
 {
     char path[128];
     struct stat status;
 
-    if (strchr(name, '/') || strlen(name) > IFNAME_MAX)
+    if (name[0] == '.' || strchr(name, '/') || strlen(name) > IFNAME_MAX)
         return false;
-    (void)snprintf(path, sizeof path, "/sys/class/net/%s/bridge", name); /* fits: bounded above */
+    (void)snprintf(path, sizeof path, "/sys/class/net/%s%s", name, part); /* fits: bounded above */
     return stat(path, &status) == 0;
+}
+
+static void no_such_network(const char *net, struct policy *policy, struct diags *diags)
+{
+    struct position where = {
+        .source = sources_add(&policy->sources, "option --net", net, strlen(net), true),
+        .line = 1,
+        .column = 1,
+        .length = net[0] ? (uint32_t)strlen(net) : 1};
+    struct diag *diag = diag_error(diags, where, "there is no network or bridge '%s'", net);
+
+    diag_hint(diags, diag, "none, a `network` of the policy, or a bridge of the host");
 }
 
 /* `--net WORD` as statements: a network of the policy, an existing bridge, else a device. */
@@ -81,7 +94,7 @@ static void net_statement(const struct policy *policy, const char *net, struct b
         buf_puts(text, "link relay");
     else if (has_network(policy, net))
         buf_printf(text, "link eth0 bridge \"%s\"", net);
-    else if (is_bridge(net))
+    else if (is_interface(net, "/bridge"))
         buf_printf(text, "network \"%s\" { external }; link eth0 bridge \"%s\"", net, net);
     else
         buf_printf(text, "link \"%s\" device \"%s\"", net, net);
@@ -98,6 +111,11 @@ static void parse_net(const struct options *options, struct policy *policy, stru
         if (policy->links_count > 0)
             diag_error(diags, policy->links[0].where,
                        "the policy has a link, but the command line says '--net none'");
+        return;
+    }
+    if (strcmp(options->net, "relay") != 0 && !has_network(policy, options->net) &&
+        !is_interface(options->net, "")) {
+        no_such_network(options->net, policy, diags);
         return;
     }
     net_statement(policy, options->net, &text);

@@ -120,8 +120,9 @@ static json_t *publishes_json(const struct record *record)
         if (publish->kind == PUBLISH_ADDRESS)
             (void)addr_print(&publish->addr, text); /* returns text */
         (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:i, s:i}", "protocol",
-                            publish->protocol == IPPROTO_UDP ? "udp" : "tcp", "address",
+            list, json_pack("{s:s, s:s, s:s, s:i, s:i}", "protocol",
+                            publish->protocol == IPPROTO_UDP ? "udp" : "tcp", "family",
+                            publish->addr.family == ADDR_V6 ? "ipv6" : "ipv4", "address",
                             publish->kind == PUBLISH_ANY ? "any" : text, "port", (int)publish->port,
                             "jail_port", (int)publish->jail_port)); /* see the dump */
     }

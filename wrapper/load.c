@@ -328,9 +328,13 @@ static int load_from_path(const char *name, size_t size_max, struct trusted_file
         for (size_t i = 0; directory[0] && i < ARRAY_LENGTH(suffixes); i++) {
             (void)snprintf(path, sizeof path, "%s/%s%s", directory, name,
                            suffixes[i]); /* fits: both are bounded */
-            int result = load_trusted(path, size_max, ret_file, error);
-            if (result != -ENOENT && result != -ENOTDIR)
-                return result;
+            struct error attempt = {0};
+            int result = load_trusted(path, size_max, ret_file, &attempt);
+            if (result == -ENOENT || result == -ENOTDIR)
+                continue;
+            if (result < 0)
+                *error = attempt;
+            return result;
         }
     }
     return -ENOENT;
@@ -344,12 +348,15 @@ static bool ends_with(const char *text, const char *end)
 
 int load_policy(const char *name, struct trusted_file *ret_file, struct error *error)
 {
+    struct error attempt = {0};
     int result = -ENOENT;
 
     if (name[0] == '\0' || strlen(name) >= PATH_MAX)
         return error_set(error, -EINVAL, "the policy's name is %s", name[0] ? "too long" : "empty");
     if (strchr(name, '/') || ends_with(name, ".conf"))
-        result = load_trusted(name, POLICY_FILE_MAX, ret_file, error);
+        result = load_trusted(name, POLICY_FILE_MAX, ret_file, &attempt);
+    if (result < 0 && result != -ENOENT)
+        *error = attempt;
     if (result == -ENOENT && !strchr(name, '/'))
         result = load_from_path(name, POLICY_FILE_MAX, ret_file, error);
     if (result != -ENOENT)

@@ -72,7 +72,7 @@ static int prepare(struct run *run)
     int result = signals_take(&run->error);
 
     run->privileged = privs_over_host();
-    if (result == 0)
+    if (result == 0 && !run->options->dry_run)
         result = identity_resolve(run->policy, run->privileged, &run->identity, &run->error);
     return result;
 }

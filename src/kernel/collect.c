@@ -140,7 +140,7 @@ int facts_collect(struct kernel *kernel, struct facts *facts, struct error *erro
     if (getrandom(&facts->seed, sizeof facts->seed, 0) != sizeof facts->seed)
         return error_errno(error, -errno, "cannot get random numbers");
     /* Readable for everybody: an ordinary user publishes on ::1, too. */
-    facts->has_ipv6 = sysctl_read_flag("net/ipv6/conf/all/forwarding") >= 0;
+    facts->has_ipv6 = sysctl_read_flag("net/ipv6/conf/lo/disable_ipv6") == 0;
     if (!kernel || kernel_real(kernel)->host_route.fd < 0)
         return 0;
     facts->privileged = true;

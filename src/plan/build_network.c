@@ -71,7 +71,10 @@ static void check_foreign(struct build *build, const struct network *network)
     diag = build_error(build, NULL, network->where, "the host has an interface '%s' already",
                        network->name);
     if (link->group == GROUP_NETWORK)
-        diag_hint(build->diags, diag, "a jail that died left it: run 'netjailctl gc'");
+        diag_hint(build->diags, diag,
+                  "no running jail has it: remove it with 'ip link delete dev %s', or run "
+                  "'netjailctl gc' where a jail that died left it",
+                  network->name);
     else if (link->is_bridge)
         diag_hint(build->diags, diag, "to use this bridge as it is, say 'external' in the network");
     else

@@ -74,6 +74,17 @@ static void add_automatic(const struct policy *policy, struct link *link)
         *ARENA_PUSH(policy->arena, link, addresses) = automatic;
 }
 
+/* Of an external bridge the policy knows only what it says. */
+static void warn_no_address(struct diags *diags, const struct link *link)
+{
+    struct diag *diag;
+
+    if (link->addresses_count > 0)
+        return;
+    diag = diag_warning(diags, link->where, "'%s' gets no address", link->ifname);
+    diag_hint(diags, diag, "give it one, or state the bridge's own address in the network");
+}
+
 static void check_automatic(const struct policy *policy, struct diags *diags,
                             const struct link *link)
 {
@@ -177,6 +188,7 @@ void check_links(struct policy *policy, struct diags *diags)
                 continue;
             }
             add_automatic(policy, link);
+            warn_no_address(diags, link);
         }
         check_automatic(policy, diags, link);
         check_mtu(policy, diags, link);
