@@ -100,14 +100,6 @@ static int look(struct claim *claim, bool privileged, struct error *error)
     return result < 0 ? result : facts_collect(claim->host, claim->facts, error);
 }
 
-static bool is_noted(const struct record *record, const char *path)
-{
-    for (size_t i = 0; i < record->sysctls_count; i++)
-        if (strcmp(record->sysctls[i].path, path) == 0)
-            return true;
-    return false;
-}
-
 static int read_setting(const struct op *op, const char *path, char value[SYSCTL_VALUE_SIZE],
                         struct error *error)
 {
@@ -138,9 +130,9 @@ static int note_sysctl(const struct op *op, struct record *record, struct error 
 
     if (result < 0)
         return result == -ENOENT ? 0 : result;
-    if (!is_noted(record, op->sysctl.path) && strcmp(value, op->sysctl.value) != 0)
+    if (!record_has_sysctl(record, op->sysctl.path) && strcmp(value, op->sysctl.value) != 0)
         add_sysctl(record, op->sysctl.path, value, op->sysctl.value);
-    if (!sysctl_switch_path(op->sysctl.path, path) || is_noted(record, path))
+    if (!sysctl_switch_path(op->sysctl.path, path) || record_has_sysctl(record, path))
         return 0;
     result = read_setting(op, path, value, error);
     if (result < 0)

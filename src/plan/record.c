@@ -149,7 +149,7 @@ void record_from_plan(struct record *record, const struct plan *plan)
     }
 }
 
-static bool record_has_sysctl(const struct record *record, const char *path)
+bool record_has_sysctl(const struct record *record, const char *path)
 {
     for (size_t i = 0; i < record->sysctls_count; i++)
         if (strcmp(record->sysctls[i].path, path) == 0)

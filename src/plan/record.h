@@ -99,6 +99,9 @@ void record_from_plan(struct record *record, const struct plan *plan);
  * for a setting without one, and for the switch itself. */
 bool sysctl_switch_path(const char *path, char ret_path[SYSCTL_PATH_SIZE]);
 
+/* Does the record note this setting? */
+bool record_has_sysctl(const struct record *record, const char *path);
+
 /* Carries over from `others` what they say about the sysctls that the plan sets on the host and
  * that are ours already: their `was` is the value to go back to, and cannot be read any more. */
 void record_inherit_sysctls(struct record *record, const struct plan *plan,
