@@ -16,10 +16,20 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define SERVICE_READY_TIMEOUT_MS 5000
 #define SERVICE_LAST_WORDS_MS    2000
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 int service_find(char *path, size_t size, struct error *error)
 {
@@ -230,13 +240,13 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
         result = open_log(policy, &log_fd, error);
     if (result < 0)
         return result;
-    if (pipe2(report, O_CLOEXEC) != 0)
-        return error_errno(error, -errno, "cannot make a pipe to netjail-service");
-    cleanup_fd int report_read = report[0];
-    cleanup_fd int report_write = report[1];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, report) != 0)
+        return error_errno(error, -errno, "cannot make a channel to netjail-service");
+    cleanup_fd int report_ours = report[0];
+    cleanup_fd int report_theirs = report[1];
     cleanup_fd int init_fd = take_fd(&jail->service_fd);
     const int fixed[5] = {config_fd, init_fd, policy->log_denied ? jail->nflog_fd : -1,
-                          report_write, log_fd};
+                          report_theirs, log_fd};
 
     placement.above = SERVICE_FIRST_LISTENER + (int)listeners;
     placement.moved = calloc(listeners + 5, sizeof *placement.moved);
@@ -251,16 +261,17 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     placement_end(&placement);
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);
-    *ret_service =
-        (struct service){.pid = pid, .report_fd = take_fd(&report_read), .is_unready = true};
+    *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_ours)};
+    reports_begin(&ret_service->reports, ret_service->report_fd, now_ms());
     return 0;
 }
 
 int service_wait_ready(struct service *service, struct error *error)
 {
     struct pollfd wait = {.fd = service->report_fd, .events = POLLIN};
-    char byte = 0;
+    union report_message message;
     int ready;
+    int code;
 
     do
         ready = poll(&wait, 1, SERVICE_READY_TIMEOUT_MS);
@@ -269,10 +280,10 @@ int service_wait_ready(struct service *service, struct error *error)
         return error_errno(error, -errno, "cannot wait for netjail-service");
     if (ready == 0)
         return error_set(error, -ETIMEDOUT, "netjail-service did not become ready within 5 s");
-    if (read(service->report_fd, &byte, 1) != 1 || byte != 'R')
+    code = reports_receive(&service->reports, now_ms(), &message, error);
+    if (code == -EAGAIN || code == -EPIPE)
         return error_set(error, -EPIPE, "netjail-service ended before it was ready");
-    service->is_unready = false;
-    return 0;
+    return code; /* nothing but "ready" is permitted here */
 }
 
 /* It ends by itself when init has ended: when what the jail wrote has been delivered (after a
@@ -287,7 +298,7 @@ static void await_last_words(const struct service *service)
 
 void service_stop(struct service *service)
 {
-    if (service->pid > 0 && !service->is_unready)
+    if (service->pid > 0 && service->reports.state != SERVICE_STARTING)
         await_last_words(service);
     /* Our child that was not waited for can be signalled also when it has ended. Where it cannot,
      * it has another uid and this is a root without CAP_KILL: then nobody waits for it for ever. */
@@ -297,6 +308,6 @@ void service_stop(struct service *service)
         report_note("netjail", "netjail-service (process %d) does not end, and cannot be ended",
                     (int)service->pid);
     if (service->report_fd >= 0)
-        (void)close(service->report_fd); /* a pipe that we only read */
+        (void)close(service->report_fd); /* nothing is lost that somebody could still want */
     *service = (struct service){.report_fd = -1};
 }

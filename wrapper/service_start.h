@@ -2,13 +2,14 @@
 #pragma once
 
 #include "jail/jail.h"
+#include "jail/reports.h"
 #include "kernel/apply.h"
 #include "plan/plan.h"
 
 struct service {
-    pid_t pid;       /* 0: none */
-    int report_fd;   /* EOF when the service has gone */
-    bool is_unready; /* it has not said yet that it listens */
+    pid_t pid;              /* 0: none */
+    int report_fd;          /* its end tells that the service has gone */
+    struct reports reports; /* what it may say there */
 };
 
 /* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */

@@ -5,9 +5,9 @@
  *   sort      signals, descriptors 0..2, the descriptor limit, everything that was inherited and is
  * not ours. Mustn't look at anything that came from a policy or the network. drop      another uid
  * when started by root, no capabilities, no_new_privs, not dumpable, seccomp. listen    the
- * configuration is read and judged, the sockets of the table are taken over. serve     'R' to the
- * supervisor, then the loop, until init closes its channel (the jail has ended) or the supervisor
- * is gone. Mustn't end because of anything a client or the jail does.
+ * configuration is read and judged, the sockets of the table are taken over. serve     "ready" to
+ * the supervisor, then the loop, until init closes its channel (the jail has ended) or the
+ * supervisor is gone. Mustn't end because of anything a client or the jail does.
  *
  * It ignores SIGTERM and the signals of the terminal: a unit that is stopped sends SIGTERM to all
  * its processes, and connections must live until the command has ended. The supervisor ends it with
@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define EXIT_FAILED 125
@@ -230,13 +231,17 @@ static void jail_ended(void *context)
     drain(service);
 }
 
-/* The report pipe is only written by us: an event on it means that the supervisor is gone. */
-static void supervisor_ended(void *context, uint32_t events)
+/* Without its supervisor the service has nobody to serve; what the supervisor answers is the
+ * resolver's. */
+static void supervisor_spoke(void *context, uint32_t events)
 {
     struct service *service = context;
+    struct report_answer answer;
+    ssize_t size = recv(SERVICE_REPORT_FD, &answer, sizeof answer, MSG_DONTWAIT);
 
     (void)events;
-    loop_stop(service->loop);
+    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+        loop_stop(service->loop);
 }
 
 /* As many connections as the descriptors suffice for in any case, so that they never run out. */
@@ -313,8 +318,8 @@ static int start(struct service *service, struct error *error)
     service->log.jail_name = service->config.jail_name;
     service->log.loop = service->loop;
     service->report = (struct loop_source){
-        .fd = SERVICE_REPORT_FD, .ready = supervisor_ended, .context = service};
-    code = loop_watch(service->loop, &service->report, 0); /* EPOLLERR comes unasked */
+        .fd = SERVICE_REPORT_FD, .ready = supervisor_spoke, .context = service};
+    code = loop_watch(service->loop, &service->report, EPOLLIN);
     if (code < 0)
         return error_errno(error, code, "cannot watch the supervisor");
     code = start_log(service, error);
@@ -326,10 +331,12 @@ static int start(struct service *service, struct error *error)
 /* Standard error is the caller's and not ours to keep; /dev/null is at descriptor 0. */
 static int say_ready(struct error *error)
 {
+    struct report ready = {.kind = REPORT_READY};
+
     (void)close(STDERR_FILENO); /* the next line takes its number; the filter has no dup2() */
     if (fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO) != STDERR_FILENO)
         return error_errno(error, -errno, "cannot let go of standard error");
-    if (write(SERVICE_REPORT_FD, "R", 1) != 1)
+    if (send(SERVICE_REPORT_FD, &ready, sizeof ready, MSG_NOSIGNAL) < 0)
         return error_errno(error, -errno, "cannot report to netjail");
     return 0;
 }

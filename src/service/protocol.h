@@ -2,9 +2,10 @@
  *
  * The supervisor starts the service with its configuration on SERVICE_CONFIG_FD (a sealed memfd:
  * struct service_config, then the listeners), the channel to init on SERVICE_INIT_FD
- * (SOCK_SEQPACKET), the NFLOG socket on SERVICE_NFLOG_FD when log is set, a report channel to the
- * supervisor on SERVICE_REPORT_FD (a pipe: one byte 'R' when ready, EOF when it is gone), and its
- * listening sockets from SERVICE_FIRST_LISTENER on, in the order of the table. */
+ * (SOCK_SEQPACKET), the NFLOG socket on SERVICE_NFLOG_FD when log is set, a channel to the
+ * supervisor on SERVICE_REPORT_FD (SOCK_SEQPACKET: the reports below; its end tells each side that
+ * the other is gone), and its listening sockets from SERVICE_FIRST_LISTENER on, in the order of the
+ * table. */
 #pragma once
 
 #include "base/addr.h"
@@ -50,4 +51,49 @@ enum init_request {
     INIT_SOCKET_TCP6,
     INIT_SOCKET_UDP4,
     INIT_SOCKET_UDP6,
+};
+
+/* Service -> supervisor. The service talks to the network and to the jail, so the supervisor takes
+ * each report as hostile: size by kind, permitted in named states, ranges, rate (jail/reports.h).
+ */
+enum report_kind {
+    REPORT_READY = 1, /* struct report: it listens to everything */
+    REPORT_PIN,       /* struct report_pin: an address of a name, to be admitted for a while */
+    REPORT_PIN_END,   /* struct report: the pins before it are one answer; `number` comes back */
+    REPORT_VERDICT,   /* struct report_verdict: what becomes of a packet that waits in the queue */
+};
+
+struct report {
+    uint32_t kind;   /* enum report_kind */
+    uint32_t number; /* PIN_END: chosen by the service; READY: 0 */
+};
+
+#define PIN_SECONDS_MIN 30
+#define PIN_SECONDS_MAX 86400
+#define PINS_PER_ANSWER 256 /* between two REPORT_PIN_END */
+
+struct report_pin {
+    uint32_t kind;
+    uint32_t name;    /* index of the name among those of the plan */
+    uint32_t seconds; /* PIN_SECONDS_MIN..PIN_SECONDS_MAX */
+    struct addr addr;
+    uint8_t padding[3]; /* 0 */
+};
+
+struct report_verdict {
+    uint32_t kind;
+    uint32_t id;      /* of the packet in the queue */
+    uint32_t verdict; /* enum report_verdict_kind */
+    uint32_t mark;
+};
+
+enum report_verdict_kind {
+    REPORT_VERDICT_DROP,
+    REPORT_VERDICT_ACCEPT,
+};
+
+/* Supervisor -> service: how it went with the pins before the REPORT_PIN_END of this number. */
+struct report_answer {
+    uint32_t number;
+    int32_t code; /* 0: all are in the kernel's sets; a negative errno: none is sure to be */
 };

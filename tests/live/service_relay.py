@@ -169,13 +169,14 @@ class Service:
         self.ports = [s.getsockname()[1] for s in self.sockets]
         memory = os.memfd_create('config')
         os.write(memory, config or config_bytes([listener_bytes(*w) for w in wanted], limit))
-        self.report, report_write = os.pipe()
+        report, report_write = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.report, report_write = report.detach(), report_write.detach()
         self.pid = self.spawn(path, memory, ours, report_write, log)
         ours.close()
         os.close(memory), os.close(report_write)
         for s in self.sockets:
             s.close()
-        self.is_ready = os.read(self.report, 1) == b'R'
+        self.is_ready = os.read(self.report, 64) == struct.pack('II', 1, 0)
 
     def spawn(self, path, memory, init, report, log):
         sys.stdout.flush()

@@ -1,0 +1,301 @@
+/* What the supervisor takes from netjail-service, and what it refuses. */
+#include "jail/reports.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#define NAMES 3
+
+static int pair[2]; /* 0: supervisor, 1: service */
+static struct reports reports;
+
+static int setup(void **state)
+{
+    (void)state;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -1;
+    reports_begin(&reports, pair[0], 1000);
+    reports.names_count = NAMES;
+    reports.state = SERVICE_SERVING;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+    return 0;
+}
+
+static int receive_at(int64_t now_ms, union report_message *message)
+{
+    struct error error = {0};
+    int code = reports_receive(&reports, now_ms, message, &error);
+
+    assert_int_equal(code == -EPROTO, error.text[0] != '\0');
+    return code;
+}
+
+static int receive(void)
+{
+    union report_message message;
+
+    return receive_at(1000, &message);
+}
+
+static void give(const void *bytes, size_t size)
+{
+    assert_int_equal(send(pair[1], bytes, size, 0), size);
+}
+
+static struct report_pin good_pin(void)
+{
+    return (struct report_pin){.kind = REPORT_PIN,
+                               .name = NAMES - 1,
+                               .seconds = PIN_SECONDS_MIN,
+                               .addr = {.family = ADDR_V4, .bytes = {192, 0, 2, 1}}};
+}
+
+static int receive_pin(const struct report_pin *pin)
+{
+    give(pin, sizeof *pin);
+    reports.state = SERVICE_SERVING;
+    return receive();
+}
+
+static void test_ready_once(void **state)
+{
+    struct report ready = {.kind = REPORT_READY};
+
+    (void)state;
+    reports.state = SERVICE_STARTING;
+    assert_int_equal(receive(), -EAGAIN);
+    give(&ready, sizeof ready);
+    assert_int_equal(receive(), 0);
+    assert_int_equal(reports.state, SERVICE_SERVING);
+    give(&ready, sizeof ready);
+    assert_int_equal(receive(), -EPROTO);
+    assert_int_equal(reports.state, SERVICE_ENDED);
+}
+
+static void test_nothing_before_ready(void **state)
+{
+    struct report_pin pin = good_pin();
+
+    (void)state;
+    reports.state = SERVICE_STARTING;
+    give(&pin, sizeof pin);
+    assert_int_equal(receive(), -EPROTO);
+}
+
+static void test_nothing_after_a_refusal(void **state)
+{
+    struct report_pin pin = good_pin();
+    uint32_t unknown = 99;
+
+    (void)state;
+    give(&unknown, sizeof unknown);
+    assert_int_equal(receive(), -EPROTO);
+    give(&pin, sizeof pin);
+    assert_int_equal(receive(), -EPROTO);
+}
+
+static void test_sizes(void **state)
+{
+    static const size_t sizes[] = {
+        1, 3, 4, 7, 9, sizeof(struct report_pin) - 1, sizeof(struct report_pin) + 1, 4096};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        for (uint32_t kind = 0; kind < 6; kind++) {
+            uint8_t bytes[4096] = {0};
+
+            memcpy(bytes, &kind, sizeof kind);
+            give(bytes, sizes[i]);
+            reports.state = SERVICE_SERVING;
+            assert_int_equal(receive(), -EPROTO);
+        }
+    }
+}
+
+static void test_pins(void **state)
+{
+    struct report_pin pin = good_pin();
+    union report_message message;
+
+    (void)state;
+    give(&pin, sizeof pin);
+    assert_int_equal(receive_at(1000, &message), 0);
+    assert_memory_equal(&message.pin, &pin, sizeof pin);
+    pin.seconds = PIN_SECONDS_MAX;
+    assert_int_equal(receive_pin(&pin), 0);
+    pin.seconds = PIN_SECONDS_MAX + 1;
+    assert_int_equal(receive_pin(&pin), -EPROTO);
+    pin.seconds = PIN_SECONDS_MIN - 1;
+    assert_int_equal(receive_pin(&pin), -EPROTO);
+    pin = good_pin();
+    pin.name = NAMES;
+    assert_int_equal(receive_pin(&pin), -EPROTO);
+    pin = good_pin();
+    pin.padding[2] = 1;
+    assert_int_equal(receive_pin(&pin), -EPROTO);
+}
+
+static void test_pinned_addresses(void **state)
+{
+    static const struct {
+        struct addr addr;
+        int code;
+    } cases[] = {
+        {{ADDR_V4, {10, 0, 0, 1}}, 0},
+        {{ADDR_V6, {0x20, 1, [15] = 1}}, 0},
+        {{ADDR_V6, {0xfe, 0x80, [15] = 1}}, 0}, /* where `dns { private NAME }` admits it */
+        {{ADDR_NONE, {192, 0, 2, 1}}, -EPROTO},
+        {{5, {192, 0, 2, 1}}, -EPROTO},
+        {{255, {192, 0, 2, 1}}, -EPROTO},
+        {{ADDR_V4, {192, 0, 2, 1, 1}}, -EPROTO},
+        {{ADDR_V4, {0, 0, 0, 0}}, -EPROTO},
+        {{ADDR_V4, {0, 0, 0, 1}}, -EPROTO},
+        {{ADDR_V4, {127, 0, 0, 1}}, -EPROTO},
+        {{ADDR_V4, {224, 0, 0, 1}}, -EPROTO},
+        {{ADDR_V4, {255, 255, 255, 255}}, -EPROTO},
+        {{ADDR_V6, {0}}, -EPROTO},
+        {{ADDR_V6, {[15] = 1}}, -EPROTO},
+        {{ADDR_V6, {0xff, 2, [15] = 1}}, -EPROTO},
+        {{ADDR_V6, {[10] = 0xff, 0xff, 192, 0, 2, 1}}, -EPROTO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct report_pin pin = good_pin();
+
+        pin.addr = cases[i].addr;
+        assert_int_equal(receive_pin(&pin), cases[i].code);
+    }
+}
+
+static void test_answers(void **state)
+{
+    struct report end = {.kind = REPORT_PIN_END, .number = 7};
+    struct report_pin pin = good_pin();
+    struct report_answer answer;
+
+    (void)state;
+    give(&pin, sizeof pin);
+    give(&end, sizeof end);
+    assert_int_equal(receive(), 0);
+    assert_int_equal(receive(), 0);
+    assert_int_equal(reports_answer(&reports, 7, -ENOSPC), 0);
+    assert_int_equal(recv(pair[1], &answer, sizeof answer, 0), sizeof answer);
+    assert_int_equal(answer.number, 7);
+    assert_int_equal(answer.code, -ENOSPC);
+    give(&end, sizeof end); /* of nothing */
+    assert_int_equal(receive(), -EPROTO);
+}
+
+static void test_pins_of_one_answer(void **state)
+{
+    struct report_pin pin = good_pin();
+
+    (void)state;
+    for (int i = 0; i < PINS_PER_ANSWER; i++)
+        assert_int_equal(receive_pin(&pin), 0);
+    assert_int_equal(receive_pin(&pin), -EPROTO);
+}
+
+static void test_verdicts(void **state)
+{
+    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_ACCEPT, 2};
+
+    (void)state;
+    give(&verdict, sizeof verdict);
+    assert_int_equal(receive(), -EPROTO); /* there is no queue */
+    reports.verdicts = true;
+    reports.state = SERVICE_SERVING;
+    give(&verdict, sizeof verdict);
+    assert_int_equal(receive(), 0);
+    verdict.verdict = REPORT_VERDICT_ACCEPT + 1;
+    give(&verdict, sizeof verdict);
+    assert_int_equal(receive(), -EPROTO);
+}
+
+static void test_rate(void **state)
+{
+    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_DROP, 0};
+    union report_message message;
+
+    (void)state;
+    reports.verdicts = true;
+    for (int i = 0; i < REPORTS_BURST; i++) {
+        give(&verdict, sizeof verdict);
+        assert_int_equal(receive_at(1000, &message), 0);
+    }
+    give(&verdict, sizeof verdict);
+    assert_int_equal(receive_at(1001, &message), 0); /* time has passed */
+    for (int i = 1; i < REPORTS_PER_SECOND / 1000; i++) {
+        give(&verdict, sizeof verdict);
+        assert_int_equal(receive_at(1001, &message), 0);
+    }
+    give(&verdict, sizeof verdict);
+    assert_int_equal(receive_at(1000, &message),
+                     -EPROTO); /* a clock that goes back gives nothing */
+}
+
+static void test_no_descriptors(void **state)
+{
+    struct report_pin pin = good_pin();
+    struct iovec part = {.iov_base = &pin, .iov_len = sizeof pin};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr header = {.msg_iov = &part,
+                            .msg_iovlen = 1,
+                            .msg_control = &control,
+                            .msg_controllen = sizeof control};
+    struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+
+    (void)state;
+    cmsg->cmsg_level = SOL_SOCKET;
+    cmsg->cmsg_type = SCM_RIGHTS;
+    cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(cmsg), &pair[1], sizeof(int));
+    assert_int_equal(sendmsg(pair[1], &header, 0), sizeof pin);
+    assert_int_equal(receive(), -EPROTO);
+}
+
+static void test_end(void **state)
+{
+    (void)state;
+    (void)shutdown(pair[1], SHUT_RDWR);
+    assert_int_equal(receive(), -EPIPE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_ready_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_before_ready, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nothing_after_a_refusal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pinned_addresses, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_pins_of_one_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_rate, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_end, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
