@@ -64,6 +64,11 @@ void build_resolve_publishes(struct build *build);
 void build_resolve_symbols(struct build *build);
 void build_check_networks(struct build *build);
 bool build_network_exists(const struct build *build, const struct network *network);
+/* Errors about a prefix of ours that overlaps one of the host's other interfaces; about the ends of
+ * a cable; the jail that has this interface on the host, or NULL. */
+void build_check_overlap(struct build *build, const struct link_address *ours, const char *ifname);
+void build_check_cable(struct build *build, const struct link_plan *link);
+const struct record *build_link_holder(const struct build *build, const char *host_name);
 void build_choose_addresses(struct build *build, struct link_plan *link);
 void build_choose_gateways(struct build *build, struct link_plan *link);
 

@@ -86,20 +86,6 @@ static void add_link(struct build *build, const struct link *link)
         *ARENA_PUSH(build->scratch, &entry->outer_addresses, list) = outer[i].prefix;
 }
 
-static void check_peer_addresses(struct build *build, const struct link_plan *link)
-{
-    for (size_t i = 0; i < link->link->peer_addresses_count; i++) {
-        const struct link_address *peer = &link->link->peer_addresses[i];
-        char text[ADDR_TEXT_SIZE];
-
-        for (size_t k = 0; k < build->facts->addresses_count; k++)
-            if (addr_equal(&build->facts->addresses[k].prefix.addr, &peer->prefix.addr))
-                (void)build_error(
-                    build, NULL, peer->where, "%s is the address of the host's '%s' already",
-                    addr_print(&peer->prefix.addr, text), build->facts->addresses[k].ifname);
-    }
-}
-
 void build_resolve_links(struct build *build)
 {
     for (size_t i = 0; i < build->policy->links_count; i++) {
@@ -112,7 +98,8 @@ void build_resolve_links(struct build *build)
     }
     for (size_t i = 0; i < build->links_count; i++) {
         choose_names(build, &build->links[i]);
-        check_peer_addresses(build, &build->links[i]);
+        if (!build->links[i].network)
+            build_check_cable(build, &build->links[i]);
         build_choose_addresses(build, &build->links[i]);
         build_choose_gateways(build, &build->links[i]);
     }

@@ -50,6 +50,39 @@ bool build_network_exists(const struct build *build, const struct network *netwo
     return find_link(build->facts, network->name) != NULL;
 }
 
+/* The addresses that the policy says the host has on a bridge that is not ours to change. */
+static void check_external_addresses(struct build *build, const struct network *network)
+{
+    for (size_t i = 0; i < network->addresses_count; i++) {
+        const struct prefix *stated = &network->addresses[i].prefix;
+        char text[PREFIX_TEXT_SIZE];
+        const struct fact_address *found = NULL;
+        struct diag *diag;
+
+        for (size_t k = 0; k < build->facts->addresses_count; k++) {
+            const struct fact_address *address = &build->facts->addresses[k];
+
+            if (strcmp(address->ifname, network->name) != 0 ||
+                address->prefix.addr.family != stated->addr.family)
+                continue;
+            if (!found || addr_equal(&address->prefix.addr, &stated->addr))
+                found = address;
+        }
+        if (found && addr_equal(&found->prefix.addr, &stated->addr) &&
+            found->prefix.length == stated->length)
+            continue;
+        diag = build_error(build, NULL, network->addresses[i].where,
+                           "the host's bridge '%s' does not have the address %s", network->name,
+                           prefix_print(stated, text));
+        if (found)
+            diag_hint(build->diags, diag, "it has %s", prefix_print(&found->prefix, text));
+        else
+            diag_hint(build->diags, diag,
+                      "an external bridge is not changed: ip address add %s dev %s",
+                      prefix_print(stated, text), network->name);
+    }
+}
+
 /* An interface of that name that no other jail knows as its network. */
 static void check_foreign(struct build *build, const struct network *network)
 {
@@ -64,6 +97,8 @@ static void check_foreign(struct build *build, const struct network *network)
         else if (!link->is_bridge)
             (void)build_error(build, NULL, network->where,
                               "the external network '%s' is not a bridge", network->name);
+        else
+            check_external_addresses(build, network);
         return;
     }
     if (!link)
@@ -103,29 +138,6 @@ static bool check_others(struct build *build, const struct network *network, con
     return found;
 }
 
-/* A prefix that is somewhere else already would take that traffic away. */
-static void check_overlap(struct build *build, const struct network *network)
-{
-    for (size_t i = 0; i < network->addresses_count; i++) {
-        struct addr_range ours = prefix_range(&network->addresses[i].prefix);
-
-        for (size_t k = 0; k < build->facts->addresses_count; k++) {
-            const struct fact_address *address = &build->facts->addresses[k];
-            struct addr_range theirs = prefix_range(&address->prefix);
-            char text[PREFIX_TEXT_SIZE];
-
-            if (strcmp(address->ifname, network->name) == 0 ||
-                addr_is_loopback(&address->prefix.addr) ||
-                addr_is_link_local(&address->prefix.addr) || !range_overlaps(&ours, &theirs))
-                continue;
-            (void)build_error(build, NULL, network->addresses[i].where,
-                              "the network overlaps %s of the host's interface '%s'",
-                              prefix_print(&address->prefix, text), address->ifname);
-            break;
-        }
-    }
-}
-
 static bool network_is_used(const struct build *build, const struct network *network)
 {
     for (size_t i = 0; i < build->links_count; i++)
@@ -138,6 +150,7 @@ void build_check_networks(struct build *build)
 {
     for (size_t i = 0; i < build->policy->networks_count; i++) {
         const struct network *network = &build->policy->networks[i];
+        bool exists = build_network_exists(build, network);
         struct plan_network *entry;
         bool shared;
 
@@ -154,8 +167,8 @@ void build_check_networks(struct build *build)
         shared = check_others(build, network, entry->text);
         if (!shared || network->external)
             check_foreign(build, network);
-        if (!network->external && !build_network_exists(build, network))
-            check_overlap(build, network);
+        for (size_t k = 0; !network->external && !exists && k < network->addresses_count; k++)
+            build_check_overlap(build, &network->addresses[k], network->name);
     }
 }
 

@@ -82,8 +82,6 @@ static const char *addr_fault(const struct prefix *prefix, bool on_lo)
     if (!on_lo && (is_v4 ? addr->bytes[0] == 127
                          : memcmp(addr->bytes, zero, 15) == 0 && addr->bytes[15] == 1))
         return "a loopback address belongs to 'lo'";
-    if (on_lo)
-        return NULL;
     if (is_v4 && prefix->length < 31 && addr_equal(addr, &range.first))
         return "this is the address of the network itself";
     if (is_v4 && prefix->length < 31 && addr_equal(addr, &range.last))

@@ -275,6 +275,52 @@ static void test_publish_opens_no_more_than_it_says(void **unused)
     facts_free(facts);
 }
 
+/* What the host is connected to already stays reachable, and an external bridge has what is said. */
+static void test_overlap(void **unused)
+{
+    static const struct {
+        const char *text;
+        const char *error; /* NULL: none */
+    } cases[] = {
+        {"link eth0 veth host { address 192.0.2.6/30 ; peer-address 192.0.2.5/30 }\n",
+         "overlaps 192.0.2.10/24 of the host's interface 'eth0'"},
+        {"link eth0 veth host { address 192.0.2.10/30 ; peer-address 192.0.2.9/30 }\n",
+         "192.0.2.10 is the address of the host's 'eth0' already"},
+        {"link eth0 veth host { address 2001:db8:1::2:2/120 ; peer-address 2001:db8:1::2:1/120 }\n",
+         "overlaps 2001:db8:1::10/64"},
+        {"link eth0 veth host { address 192.0.2.77/24 }\n", "overlaps 192.0.2.10/24"},
+        {"link eth0 veth host { address 192.0.2.77/32 }\n", NULL},
+        {"link eth0 veth host { address 10.9.0.2/30 ; peer-address 10.9.0.1/30 }\n", NULL},
+        {"link eth0 veth host { address 10.10.0.6/30 ; peer-address 10.10.0.5/30 }\n",
+         "of jail 'web'"},
+        {"network docker0 { external ; address 172.17.0.1/16 }\nlink eth0 bridge docker0\n", NULL},
+        {"network docker0 { external ; address 172.17.0.2/16 }\nlink eth0 bridge docker0\n",
+         "it has 172.17.0.1/16"},
+        {"network docker0 { external ; address 172.17.0.1/24 }\nlink eth0 bridge docker0\n",
+         "the host's bridge 'docker0' does not have the address 172.17.0.1/24"},
+        {"network docker0 { external ; address fd00::1/64 }\nlink eth0 bridge docker0\n",
+         "ip address add fd00::1/64 dev docker0"},
+    };
+    struct facts *facts = fixture_facts();
+
+    (void)unused;
+    (void)add_other(facts, "web", "name web\nlink e veth host { address 10.10.0.2/24 ; "
+                                  "peer-address 10.10.0.1/24 ; peer-name toweb }\n");
+    struct fact_address *theirs = ARENA_PUSH(facts->arena, facts, addresses);
+    memcpy(theirs->ifname, "toweb", 5);
+    assert_int_equal(prefix_parse("10.10.0.1/24", 12, &theirs->prefix), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct built jail = build(cases[i].text, facts);
+        cleanup_buf struct buf out = {0};
+
+        diags_print(jail.diags, &out);
+        if (cases[i].error ? !strstr(buf_text(&out), cases[i].error) : jail.code != 0)
+            fail_msg("%s%s", cases[i].text, buf_text(&out));
+        built_free(&jail);
+    }
+    facts_free(facts);
+}
+
 /* A kernel without force_forwarding: router advertisements go on working where they did. */
 static void test_forwarding_all6(void **unused)
 {
@@ -452,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_jail_table_is_one_batch),
         cmocka_unit_test(test_second_jail),
         cmocka_unit_test(test_forwarding_of_the_host),
+        cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_forwarding_all6),
         cmocka_unit_test(test_no_forwarding),
         cmocka_unit_test(test_obstacles),
