@@ -130,10 +130,14 @@ static void parse_statements(const struct options *options, struct policy *polic
     for (size_t i = 0; i < options->statements_count; i++) {
         const struct option_statement *statement = &options->statements[i];
         char *name = arena_printf(policy->arena, "option %s", statement->option);
+        uint32_t source = (uint32_t)policy->sources.list_count + 1;
 
         (void)policy_parse(policy, diags, name, NULL, statement->text, strlen(statement->text),
                            true, reader, values,
                            options->values_count); /* errors are counted in diags */
+        if (policy->sources.list_count >= source)
+            sources_set_typed(&policy->sources, source, statement->typed, statement->spans,
+                              statement->spans_count);
     }
 }
 

@@ -5,6 +5,7 @@
  * file fail in the same words. */
 #include "options.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 
 #include <ctype.h>
@@ -88,31 +89,78 @@ static int no_memory(struct error *error)
     return error_errno(error, -ENOMEM, "cannot read the command line");
 }
 
-/* Appends the statement `text` (taken over) that the option stands for. */
-static int push_statement(struct options *options, const char *option, char *text,
-                          struct error *error)
+/* A statement in the making, out of words of ours and pieces of the option's argument. */
+struct draft {
+    struct option_statement statement;
+    struct buf text;
+};
+
+static void put_words(struct draft *draft, const char *words)
+{
+    buf_puts(&draft->text, words);
+}
+
+/* A piece that stands at byte `at` of the argument. */
+static void put_piece(struct draft *draft, const char *piece, size_t at)
+{
+    if (draft->statement.spans_count < SOURCE_SPANS_MAX)
+        draft->statement.spans[draft->statement.spans_count++] =
+            (struct source_span){.from = (uint32_t)draft->text.length,
+                                 .length = (uint32_t)strlen(piece),
+                                 .to = (uint32_t)at};
+    buf_puts(&draft->text, piece);
+}
+
+/* A piece as a quoted text, so that it stays one word whatever is in it. */
+static void put_quoted(struct draft *draft, const char *argument)
+{
+    put_words(draft, "\"");
+    if (!strpbrk(argument, "\"\\"))
+        put_piece(draft, argument, 0);
+    for (const char *c = argument; *c && draft->statement.spans_count == 0; c++)
+        buf_printf(&draft->text, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
+    put_words(draft, "\"");
+}
+
+/* Appends the finished statement. */
+static int push_draft(struct options *options, const char *option, const char *argument,
+                      struct draft *draft, struct error *error)
 {
     struct option_statement *list =
-        text ? reallocarray(options->statements, options->statements_count + 1, sizeof *list)
-             : NULL;
+        reallocarray(options->statements, options->statements_count + 1, sizeof *list);
 
     if (!list) {
-        free(text);
+        buf_free(&draft->text);
         return no_memory(error);
     }
     options->statements = list;
-    list[options->statements_count++] = (struct option_statement){.option = option, .text = text};
+    draft->statement.option = option;
+    draft->statement.typed = argument;
+    buf_puts(&draft->text, ""); /* so that there is a text at all */
+    draft->statement.text = draft->text.data;
+    list[options->statements_count++] = draft->statement;
     return 0;
 }
 
 static int push_words(struct options *options, const char *option, const char *before,
                       const char *argument, const char *after, struct error *error)
 {
-    char *text = NULL;
+    struct draft draft = {0};
 
-    if (asprintf(&text, "%s%s%s", before, argument, after) < 0)
-        return no_memory(error);
-    return push_statement(options, option, text, error);
+    put_words(&draft, before);
+    put_piece(&draft, argument, 0);
+    put_words(&draft, after);
+    return push_draft(options, option, argument, &draft, error);
+}
+
+static int push_quoted(struct options *options, const char *option, const char *before,
+                       const char *argument, struct error *error)
+{
+    struct draft draft = {0};
+
+    put_words(&draft, before);
+    put_quoted(&draft, argument);
+    return push_draft(options, option, argument, &draft, error);
 }
 
 /* Splits `text` at colons outside of brackets into at most four parts. */
@@ -166,7 +214,7 @@ static int push_publish(struct options *options, const char *argument, struct er
 {
     cleanup_free char *copy = strdup(argument);
     char *parts[4] = {NULL};
-    char *text = NULL;
+    struct draft draft = {0};
 
     if (!copy)
         return no_memory(error);
@@ -188,21 +236,29 @@ static int push_publish(struct options *options, const char *argument, struct er
     int result = jail == host ? 0 : check_jail_range(host, jail, argument, error);
     if (result < 0)
         return result;
-    if (jail == host)
-        result = asprintf(&text, "publish %s%s%s %s", address, address[0] ? ":" : "", host,
-                          protocol ? protocol : "tcp");
+    put_words(&draft, "publish ");
+    if (address[0]) {
+        put_piece(&draft, address, 0);
+        put_words(&draft, ":");
+    }
+    put_piece(&draft, host, (size_t)(host - copy));
+    if (jail != host) {
+        put_words(&draft, " to ");
+        put_piece(&draft, jail, (size_t)(jail - copy));
+    }
+    put_words(&draft, " ");
+    if (protocol)
+        put_piece(&draft, protocol, (size_t)(protocol - copy));
     else
-        result = asprintf(&text, "publish %s%s%s to %s %s", address, address[0] ? ":" : "", host,
-                          jail, protocol ? protocol : "tcp");
-    return result < 0 ? no_memory(error) : push_statement(options, "--publish", text, error);
+        put_words(&draft, "tcp");
+    return push_draft(options, "--publish", argument, &draft, error);
 }
 
 static int push_log(struct options *options, const char *argument, struct error *error)
 {
-    bool is_word = strcmp(argument, "stderr") == 0 || strcmp(argument, "journal") == 0;
-
-    return push_words(options, "--log", is_word ? "log denied to " : "log denied to file \"",
-                      argument, is_word ? "" : "\"", error);
+    if (strcmp(argument, "stderr") == 0 || strcmp(argument, "journal") == 0)
+        return push_words(options, "--log", "log denied to ", argument, "", error);
+    return push_quoted(options, "--log", "log denied to file ", argument, error);
 }
 
 static int push_value(struct options *options, const char *argument, struct error *error)
@@ -247,9 +303,9 @@ static int take_statement(int option, struct options *options, struct error *err
     case OPTION_DNS:
         return push_words(options, "--dns", "dns { upstream ", optarg, " }", error);
     case OPTION_NAME:
-        return push_words(options, "--name", "name ", optarg, "", error);
+        return push_quoted(options, "--name", "name ", optarg, error);
     case OPTION_USER:
-        return push_words(options, "--user", "user ", optarg, "", error);
+        return push_quoted(options, "--user", "user ", optarg, error);
     case OPTION_LOG:
         return push_log(options, optarg, error);
     default:

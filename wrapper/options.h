@@ -8,8 +8,11 @@
 
 /* An option that equals a policy statement. */
 struct option_statement {
-    const char *option; /* as typed: "--allow" */
+    const char *option; /* as in --help: "--allow" */
     char *text;         /* the statement; owned */
+    const char *typed;  /* the argument, into argv, and where the statement has its pieces */
+    struct source_span spans[SOURCE_SPANS_MAX];
+    size_t spans_count;
 };
 
 struct options {

@@ -26,6 +26,16 @@ uint32_t sources_add(struct sources *sources, const char *name, const char *text
     return (uint32_t)sources->list_count;
 }
 
+void sources_set_typed(struct sources *sources, uint32_t source, const char *typed,
+                       const struct source_span *spans, size_t spans_count)
+{
+    struct source *entry = &sources->list[source - 1];
+
+    entry->typed = arena_strndup(sources->arena, typed, strlen(typed));
+    entry->spans_count = spans_count < SOURCE_SPANS_MAX ? spans_count : SOURCE_SPANS_MAX;
+    memcpy(entry->spans, spans, entry->spans_count * sizeof *spans);
+}
+
 /* A new message, or one that nobody sees when there are too many. */
 static struct diag *diag_add(struct diags *diags, enum severity severity, struct position where)
 {

@@ -13,12 +13,27 @@
 
 struct buf;
 
+/* A piece of an option's statement that the user typed: `length` bytes at byte `from` of the
+ * statement are those at byte `to` of what was typed. */
+struct source_span {
+    uint32_t from;
+    uint32_t length;
+    uint32_t to;
+};
+
+#define SOURCE_SPANS_MAX 4
+
 /* One text that statements come from. */
 struct source {
     const char *name; /* as shown: a path as the user gave it, or "option --allow" */
     const char *text; /* `length` bytes, may contain NUL */
     size_t length;
     bool is_option; /* shown without a line number */
+
+    /* An option whose statement is not what was typed: NULL where it is, or for a file. */
+    const char *typed;
+    struct source_span spans[SOURCE_SPANS_MAX]; /* in the order of `from` */
+    size_t spans_count;
 };
 
 /* The texts of one policy, numbered from 1. Texts and names are copied into the arena. */
@@ -38,6 +53,11 @@ struct position {
 
 uint32_t sources_add(struct sources *sources, const char *name, const char *text, size_t length,
                      bool is_option);
+
+/* The statement of source number `source` was made from an option's argument: errors show this one,
+ * `typed` (copied), with the caret where the spans lead. */
+void sources_set_typed(struct sources *sources, uint32_t source, const char *typed,
+                       const struct source_span *spans, size_t spans_count);
 
 enum severity {
     SEVERITY_ERROR,

@@ -112,9 +112,51 @@ static void print_line_at(const struct source *source, const struct text_cursor 
     buf_puts(out, "\n");
 }
 
+/* Where the user typed what stands at byte `offset` of the statement; what he did not type is about
+ * the whole of it, and behind the statement's end is behind what was typed. */
+static struct position typed_position(const struct source *source, size_t offset,
+                                      struct position where)
+{
+    size_t length = strlen(source->typed);
+
+    for (size_t i = 0; i < source->spans_count; i++) {
+        const struct source_span *span = &source->spans[i];
+
+        if (offset < span->from || offset >= (size_t)span->from + span->length)
+            continue;
+        where.column = span->to + (uint32_t)(offset - span->from) + 1;
+        if (where.length > span->length - (offset - span->from))
+            where.length = span->length - (uint32_t)(offset - span->from);
+        return where;
+    }
+    where.column = offset < source->length ? 1 : (uint32_t)length + 1;
+    where.length = offset < source->length && length > 0 ? (uint32_t)length : 1;
+    return where;
+}
+
+/* The argument of an option instead of the statement that was made of it. */
+static void print_typed(const struct sources *sources, struct position where, const char *hint,
+                        const struct text_cursor *cursor, struct buf *out)
+{
+    const struct source *source = &sources->list[where.source - 1];
+    struct source shown = {.name = source->name, .text = source->typed, .is_option = true};
+    struct sources one = {.list = &shown, .list_count = 1};
+    struct text_cursor own = {0};
+
+    shown.length = strlen(source->typed);
+    where = typed_position(source, cursor->offset, where);
+    where.source = 1;
+    if (text_cursor_seek(&own, &one, where))
+        print_line_at(&shown, &own, where.length, hint, out);
+}
+
 static void print_line(const struct sources *sources, struct position where, const char *hint,
                        struct text_cursor *cursor, struct buf *out)
 {
+    if (text_cursor_seek(cursor, sources, where) && sources->list[where.source - 1].typed) {
+        print_typed(sources, where, hint, cursor, out);
+        return;
+    }
     if (!text_cursor_seek(cursor, sources, where))
         return;
     print_line_at(&sources->list[where.source - 1], cursor, where.length ? where.length : 1, hint,

@@ -117,6 +117,23 @@ both_all_errors_of_a_file_in_one_run() {
     assert_contains "$err" three.conf:3:12
 }
 
+# An option is a statement in another spelling; its errors show what was typed.
+both_options_show_what_was_typed() {
+    local option typed under
+    while IFS='|' read -r option typed under; do
+        assert_status 125 "$NETJAIL" -q "$option" "$typed" true
+        assert_contains "$err" "option $option: error: "
+        assert_contains "$err" $'\n'"$typed"$'\n'"$under"
+    done <<'END'
+--publish|99999:80|^~~~~ a number
+--publish|127.0.0.1:80:70000/udp|             ^~~~~ a number
+--publish|80:80/sctp|      ^~~~ one of
+--name|a/b|^~~ letters
+--allow|out tpc|    ^~~ did you mean
+--name|x; allow out|^~~~~~~~~~~~ letters
+END
+}
+
 both_not_available_yet_is_refused() {
     echo 'link relay' > "$T/later.conf"
     refused_by_netjail "$T/later.conf" 'not available yet'

@@ -119,6 +119,23 @@ static void options_have_no_line_number(void **state)
     assert_printed(fixture, "option -e: error: unknown\nallow tpc\n      ^~~\n");
 }
 
+static void options_show_what_was_typed(void **state)
+{
+    static const struct source_span spans[] = {{8, 2, 0}, {14, 3, 3}};
+    struct fixture *fixture = *state;
+    uint32_t a = sources_add(&fixture->sources, "option -P", "publish 80 to 99x tcp", 21, true);
+
+    sources_set_typed(&fixture->sources, a, "80:99x", spans, 2);
+    (void)diag_error(&fixture->diags, (struct position){a, 1, 1, 7}, "all");
+    (void)diag_error(&fixture->diags, (struct position){a, 1, 9, 2}, "first");
+    (void)diag_error(&fixture->diags, (struct position){a, 1, 15, 9}, "second");
+    (void)diag_error(&fixture->diags, (struct position){a, 1, 22, 1}, "end");
+    assert_printed(fixture, "option -P: error: all\n80:99x\n^~~~~~\n"
+                            "option -P: error: first\n80:99x\n^~\n"
+                            "option -P: error: second\n80:99x\n   ^~~\n"
+                            "option -P: error: end\n80:99x\n      ^\n");
+}
+
 static void messages_are_made_visible(void **state)
 {
     struct fixture *fixture = *state;
@@ -182,6 +199,7 @@ int main(void)
         TEST(the_caret_stands_under_what_it_means),
         TEST(long_lines_are_cut),
         TEST(options_have_no_line_number),
+        TEST(options_show_what_was_typed),
         TEST(messages_are_made_visible),
         TEST(too_many_messages_are_counted),
         TEST(suggestions),
