@@ -96,6 +96,7 @@ static int look(struct claim *claim, bool privileged, struct error *error)
     int result = claim->directory ? scan(claim, privileged, error) : 0;
 
     claim->facts->privileged = privileged;
+    claim->facts->is_root = geteuid() == 0;
     claim->facts->pid = getpid();
     return result < 0 ? result : facts_collect(claim->host, claim->facts, error);
 }

@@ -178,8 +178,13 @@ static void check_host_links(struct result *result)
     struct error error = {0};
 
     if (!privs_over_host()) {
-        set(result, NOT_TRIED, "an ordinary user cannot make links on the host",
-            "run `sudo netjailctl doctor`; links need root, or CAP_NET_ADMIN and CAP_SYS_ADMIN");
+        bool is_root = geteuid() == 0;
+        set(result, NOT_TRIED,
+            is_root ? "this root lacks CAP_NET_ADMIN or CAP_SYS_ADMIN"
+                    : "an ordinary user cannot make links on the host",
+            is_root ? "give its container (podman run --cap-add NET_ADMIN,SYS_ADMIN) or unit both"
+                    : "run `sudo netjailctl doctor`; links need root, or CAP_NET_ADMIN and "
+                      "CAP_SYS_ADMIN");
         return;
     }
     if (scratch_network(&error) < 0) {

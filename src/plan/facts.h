@@ -25,6 +25,7 @@ struct fact_address {
 struct facts {
     struct arena *arena;
     bool privileged; /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
+    bool is_root;    /* the caller's uid is 0: one without privilege is told so */
     uint64_t seed;   /* random: interface names, MAC addresses */
     int32_t pid;     /* default jail name */
     struct fact_link *links;

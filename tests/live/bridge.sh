@@ -232,6 +232,28 @@ root_bridge_name_taken_by_something_else() {
     ip link del app_br
 }
 
+root_without_the_capability_is_told_its_own_remedy() {
+    assert_status 125 setpriv --bounding-set=-net_admin --inh-caps=-net_admin \
+        "$NETJAIL" -p "$(member red 10)" true
+    assert_contains "$err" "red.conf:"
+    assert_contains "$err" "this root lacks CAP_NET_ADMIN"
+    assert_lacks "$err" sudo
+}
+
+root_ipv6_switched_off_is_said_as_such() {
+    local file
+    file=$(policy six <<'POLICY'
+network six_br { address 10.70.0.1/24 ; address fd00:70::1/64 }
+link eth0 bridge six_br
+POLICY
+    )
+    sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+    assert_status 125 "$NETJAIL" -p "$file" true
+    assert_contains "$err" "six.conf:1:"
+    assert_contains "$err" "IPv6 is switched off on this host"
+    sysctl -qw net.ipv6.conf.default.disable_ipv6=0
+}
+
 user_is_told_that_privilege_is_needed() {
     assert_status 125 "$NETJAIL" -p "$(member red 10)" true
     assert_contains "$err" red.conf:
