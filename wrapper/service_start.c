@@ -107,6 +107,7 @@ static int make_config(const struct policy *policy, const struct plan *plan, con
         .magic = SERVICE_MAGIC,
         .listener_count = (uint32_t)listeners,
         .connection_limit = policy->connection_limit,
+        .limit_given = policy->connection_limit_given,
         .log = policy->log_denied,
         .log_json = policy->log_json,
     };
@@ -179,14 +180,18 @@ static int place_all(struct placement *placement, const struct plan *plan,
     return result;
 }
 
-static int spawn_service(const char *path, struct placement *placement, pid_t *ret_pid)
+/* The jail's name is an argument for those who look at the list of processes. */
+static int spawn_service(const char *path, const char *jail_name, struct placement *placement,
+                         pid_t *ret_pid)
 {
-    char *const argv[] = {(char[]){"netjail-service"}, NULL};
+    char name[JAIL_NAME_MAX + 1];
+    char *const argv[] = {(char[]){SERVICE_PROGRAM}, name, NULL};
     char *const environment[] = {NULL};
     posix_spawnattr_t attributes;
     sigset_t none;
     sigset_t all;
 
+    (void)snprintf(name, sizeof name, "%s", jail_name); /* fits: it is a jail's name */
     (void)sigemptyset(&none); /* cannot fail */
     (void)sigfillset(&all);   /* cannot fail */
     int result = posix_spawnattr_init(&attributes);
@@ -257,7 +262,7 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     }
     result = place_all(&placement, plan, applied, fixed);
     if (result == 0)
-        result = spawn_service(path, &placement, &pid);
+        result = spawn_service(path, jail_name, &placement, &pid);
     placement_end(&placement);
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);

@@ -19,10 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BACKLOG       4096
-#define PROGRAM_SIZE  64
+#define PROGRAM_SIZE  128
 #define TCP_LISTENING 0x0a
 
 /* One line of /proc/net/{tcp,udp}{,6} (proc(5)): local port, state and inode. */
@@ -82,19 +83,37 @@ static bool holds_inode(const char *pid, uint64_t inode)
     return false;
 }
 
-/* "nginx (pid 123)". The name is the program's own choice: shown in printable characters only. */
+/* The first line or argument of /proc/PID/FILE. It is the program's own choice: only printable
+ * characters are taken over. Returns the length that was read. */
+static size_t read_process(const char *pid, const char *file, char *text, size_t size)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%.20s/%s", pid, file); /* fits */
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, size - 1);
+    if (length < 0)
+        length = 0;
+    text[length] = '\0';
+    for (char *c = text; c < text + length; c++)
+        if (*c != '\0' && !isprint((unsigned char)*c))
+            *c = (char)(*c == '\n' ? '\0' : '?');
+    return (size_t)length;
+}
+
+/* "nginx (pid 123)", or, for what a jail publishes, "jail 'web' (pid 123)". */
 static void describe_process(const char *pid, char program[PROGRAM_SIZE])
 {
-    char path[64], name[32] = "";
-    (void)snprintf(path, sizeof path, "/proc/%.20s/comm", pid);
-    cleanup_file FILE *file = fopen(path, "re");
-    if (!file || !fgets(name, sizeof name, file))
-        (void)snprintf(name, sizeof name, "?");
-    name[strcspn(name, "\n")] = '\0';
-    for (char *c = name; *c; c++)
-        if (!isprint((unsigned char)*c))
-            *c = '?';
-    (void)snprintf(program, PROGRAM_SIZE, "%s (pid %.20s)", name, pid);
+    static const char service[] = SERVICE_PROGRAM;
+    char name[32], arguments[sizeof service + JAIL_NAME_MAX + 1];
+    if (read_process(pid, "cmdline", arguments, sizeof arguments) > sizeof service &&
+        strcmp(arguments, service) == 0) {
+        (void)snprintf(program, PROGRAM_SIZE, "jail '%.63s' (pid %.20s)",
+                       arguments + sizeof service, pid); /* fits */
+        return;
+    }
+    if (read_process(pid, "comm", name, sizeof name) == 0)
+        (void)snprintf(name, sizeof name, "?");                     /* fits */
+    (void)snprintf(program, PROGRAM_SIZE, "%s (pid %.20s)", name, pid); /* fits */
 }
 
 static bool find_holder(const struct op *op, char program[PROGRAM_SIZE])

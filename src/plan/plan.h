@@ -313,6 +313,10 @@ struct plan {
     bool pings;                 /* some rule admits ICMP or ICMPv6 out */
 };
 
+/* Who serves what OP_LISTEN opened. Its one argument is the jail's name, for whoever looks at the
+ * list of processes or asks who holds a port. */
+#define SERVICE_PROGRAM "netjail-service"
+
 #define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */
 
 void plan_free(struct plan *plan); /* NULL is allowed */

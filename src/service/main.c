@@ -293,7 +293,7 @@ static int start_relays(struct service *service, struct error *error)
     int code =
         supply_open(service->loop, SERVICE_INIT_FD, jail_ended, service, &service->supply, error);
 
-    if (service->config.listener_count > 0 && limit < service->config.connection_limit)
+    if (service->config.limit_given && limit < service->config.connection_limit)
         service_log_limit(&service->log, "open files (ulimit -n) suffice for %u connections only",
                           limit);
     if (code == 0)

@@ -38,6 +38,7 @@ struct service_config {
     uint32_t magic;
     uint32_t listener_count;
     uint32_t connection_limit;
+    bool limit_given; /* by the policy: said when descriptors do not suffice for it */
     bool log;
     bool log_json;
     char jail_name[64];

@@ -23,6 +23,15 @@ root_from_outside_the_server_sees_the_client() {
     assert_connect refused outside -- tcp "$HOST4" 8080
 }
 
+root_port_of_a_users_jail_names_it() {
+    setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups \
+        env -u XDG_RUNTIME_DIR "$NETJAIL" -q --name holder -P 8080 sleep 1000 &
+    remember_process $!
+    wait_for 10 listens tcp 8080
+    assert_status 125 "$NETJAIL" -q --name other -P 8080 true
+    assert_contains "$err" "in use by jail 'holder' (pid "
+}
+
 root_from_the_hosts_loopback() {
     serve_in_jail web "$(server web 10 'publish 8080 to 80' 'publish 8053 to 53 udp')" \
         tcp 0.0.0.0 80 tcp :: 80 udp 0.0.0.0 53 udp :: 53
