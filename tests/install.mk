@@ -4,15 +4,20 @@
 # netjail looks for netjail-service beside itself (a build tree), else in PREFIX/libexec/netjail.
 
 INSTALL ?= install
-BINDIR = $(DESTDIR)$(PREFIX)/bin
-LIBEXECDIR = $(DESTDIR)$(PREFIX)/libexec/netjail
-MANDIR = $(DESTDIR)$(PREFIX)/share/man
-POLICYDIR = $(DESTDIR)$(PREFIX)/share/netjail/policies
-SYSUSERSDIR = $(DESTDIR)$(PREFIX)/lib/sysusers.d
-TMPFILESDIR = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+BINDIR = $(PREFIX)/bin
+LIBEXECDIR = $(PREFIX)/libexec/netjail
+MANDIR = $(PREFIX)/share/man
+POLICYDIR = $(PREFIX)/share/netjail/policies
+EXAMPLEDIR = $(POLICYDIR)/examples
+SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
+TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
+# Directories that were not there before, so that uninstall leaves none behind.
+DIRECTORIES = DESTDIR='$(DESTDIR)' dist/directories
+NEW_DIRECTORIES = $(PREFIX)/share/netjail/directories
 
 MAN_PAGES := $(wildcard man/*.[1-8])
 POLICIES := $(wildcard policies/*.conf)
+EXAMPLES := $(wildcard policies/examples/*)
 
 # PREFIX is compiled in: another one than the last build's makes the objects again.
 $(shell mkdir -p $(B)/gen; [ "$$(cat $(B)/gen/prefix 2>/dev/null)" = '$(PREFIX)' ] || \
@@ -21,20 +26,22 @@ $(LIB_OBJECTS) $(SERVICE_OBJECTS) $(B)/obj/wrapper/netjail.o $(B)/obj/wrapper/ne
 
 .PHONY: install uninstall
 install: all
-	$(INSTALL) -d $(BINDIR) $(LIBEXECDIR) $(POLICYDIR) $(SYSUSERSDIR) $(TMPFILESDIR)
-	$(INSTALL) -m 755 $(B)/netjail $(B)/netjailctl $(BINDIR)
-	$(INSTALL) -m 755 $(B)/netjail-service $(LIBEXECDIR)
+	$(DIRECTORIES) make $(NEW_DIRECTORIES) $(PREFIX)/share/netjail $(BINDIR) $(LIBEXECDIR) $(EXAMPLEDIR) \
+		$(SYSUSERSDIR) $(TMPFILESDIR) $(addprefix $(MANDIR)/man,$(sort $(patsubst .%,%,$(suffix $(MAN_PAGES)))))
+	$(INSTALL) -m 755 $(B)/netjail $(B)/netjailctl $(DESTDIR)$(BINDIR)
+	$(INSTALL) -m 755 $(B)/netjail-service $(DESTDIR)$(LIBEXECDIR)
 	for page in $(MAN_PAGES); do \
-		$(INSTALL) -d $(MANDIR)/man$${page##*.} && \
-		$(INSTALL) -m 644 $$page $(MANDIR)/man$${page##*.} || exit 1; \
+		$(INSTALL) -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
 	done
-	$(INSTALL) -m 644 $(POLICIES) $(POLICYDIR)
-	$(INSTALL) -m 644 dist/netjail.sysusers $(SYSUSERSDIR)/netjail.conf
-	$(INSTALL) -m 644 dist/netjail.tmpfiles $(TMPFILESDIR)/netjail.conf
+	$(INSTALL) -m 644 $(POLICIES) $(DESTDIR)$(POLICYDIR)
+	[ -z '$(EXAMPLES)' ] || $(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)
+	$(INSTALL) -m 644 dist/netjail.sysusers $(DESTDIR)$(SYSUSERSDIR)/netjail.conf
+	$(INSTALL) -m 644 dist/netjail.tmpfiles $(DESTDIR)$(TMPFILESDIR)/netjail.conf
 
 uninstall:
-	rm -f $(BINDIR)/netjail $(BINDIR)/netjailctl $(LIBEXECDIR)/netjail-service
-	for page in $(MAN_PAGES); do rm -f $(MANDIR)/man$${page##*.}/$${page##*/}; done
-	for policy in $(POLICIES); do rm -f $(POLICYDIR)/$${policy##*/}; done
-	rm -f $(SYSUSERSDIR)/netjail.conf $(TMPFILESDIR)/netjail.conf
-	-rmdir $(LIBEXECDIR) $(POLICYDIR) $(DESTDIR)$(PREFIX)/share/netjail 2>/dev/null
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,netjail netjailctl) $(DESTDIR)$(LIBEXECDIR)/netjail-service
+	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
+	rm -f $(addprefix $(DESTDIR)$(POLICYDIR)/,$(notdir $(POLICIES)))
+	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(EXAMPLES)))
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/netjail.conf $(DESTDIR)$(TMPFILESDIR)/netjail.conf
+	$(DIRECTORIES) remove $(NEW_DIRECTORIES)
