@@ -192,8 +192,8 @@ static int spawn_service(const char *path, const char *jail_name, struct placeme
     sigset_t all;
 
     (void)snprintf(name, sizeof name, "%s", jail_name); /* fits: it is a jail's name */
-    (void)sigemptyset(&none); /* cannot fail */
-    (void)sigfillset(&all);   /* cannot fail */
+    (void)sigemptyset(&none);                           /* cannot fail */
+    (void)sigfillset(&all);                             /* cannot fail */
     int result = posix_spawnattr_init(&attributes);
     if (result != 0)
         return -result;

@@ -53,7 +53,8 @@ static void hint_exists(const struct op *op, struct error *error)
         error_hint(error, "there is a route to this prefix already");
 }
 
-/* An IPv6 address for a link that must not have one: switched off by sysctl, or not there at all. */
+/* An IPv6 address for a link that must not have one: switched off by sysctl, or not there at all.
+ */
 static bool lacks_ipv6(const struct op *op, int code)
 {
     return op->kind == OP_ADDRESS_ADD && op->address.prefix.addr.family == ADDR_V6 &&
@@ -63,8 +64,9 @@ static bool lacks_ipv6(const struct op *op, int code)
 static void add_hint(const struct op *op, int code, struct error *error)
 {
     if (lacks_ipv6(op, code))
-        error_hint(error, "IPv6 is switched off on this host%s: switch it on, or leave the IPv6 "
-                          "addresses out of the policy",
+        error_hint(error,
+                   "IPv6 is switched off on this host%s: switch it on, or leave the IPv6 "
+                   "addresses out of the policy",
                    code == -EACCES ? " (sysctl net.ipv6.conf.default.disable_ipv6)"
                                    : " (boot option ipv6.disable)");
     else if (code == -EPERM || code == -EACCES)

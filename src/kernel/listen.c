@@ -112,7 +112,7 @@ static void describe_process(const char *pid, char program[PROGRAM_SIZE])
         return;
     }
     if (read_process(pid, "comm", name, sizeof name) == 0)
-        (void)snprintf(name, sizeof name, "?");                     /* fits */
+        (void)snprintf(name, sizeof name, "?");                         /* fits */
     (void)snprintf(program, PROGRAM_SIZE, "%s (pid %.20s)", name, pid); /* fits */
 }
 

@@ -208,12 +208,13 @@ static bool check_privilege(struct build *build)
             continue;
         diag = build_error(build, NULL, link->where,
                            "a link to the host needs privilege over the host's network");
-        diag_hint(build->diags, diag,
-                  build->facts->is_root
-                      ? "this root lacks CAP_NET_ADMIN or CAP_SYS_ADMIN: give its container (podman "
-                        "run --cap-add NET_ADMIN,SYS_ADMIN) or unit both"
-                      : "run netjail with sudo, or in a unit with "
-                        "AmbientCapabilities=CAP_NET_ADMIN CAP_SYS_ADMIN");
+        diag_hint(
+            build->diags, diag,
+            build->facts->is_root
+                ? "this root lacks CAP_NET_ADMIN or CAP_SYS_ADMIN: give its container (podman "
+                  "run --cap-add NET_ADMIN,SYS_ADMIN) or unit both"
+                : "run netjail with sudo, or in a unit with "
+                  "AmbientCapabilities=CAP_NET_ADMIN CAP_SYS_ADMIN");
         return false;
     }
     return true;

@@ -275,7 +275,8 @@ static void test_publish_opens_no_more_than_it_says(void **unused)
     facts_free(facts);
 }
 
-/* What the host is connected to already stays reachable, and an external bridge has what is said. */
+/* What the host is connected to already stays reachable, and an external bridge has what is said.
+ */
 static void test_overlap(void **unused)
 {
     static const struct {
@@ -304,8 +305,9 @@ static void test_overlap(void **unused)
     struct facts *facts = fixture_facts();
 
     (void)unused;
-    (void)add_other(facts, "web", "name web\nlink e veth host { address 10.10.0.2/24 ; "
-                                  "peer-address 10.10.0.1/24 ; peer-name toweb }\n");
+    (void)add_other(facts, "web",
+                    "name web\nlink e veth host { address 10.10.0.2/24 ; "
+                    "peer-address 10.10.0.1/24 ; peer-name toweb }\n");
     struct fact_address *theirs = ARENA_PUSH(facts->arena, facts, addresses);
     memcpy(theirs->ifname, "toweb", 5);
     assert_int_equal(prefix_parse("10.10.0.1/24", 12, &theirs->prefix), 0);
