@@ -100,6 +100,7 @@ int jail_ready(struct jail *jail, struct error *error);
 int jail_release(struct jail *jail, struct error *error);
 
 /* What the supervisor waits for. */
+struct events;
 struct supervision {
     struct jail *jail;
     pid_t service_pid;     /* 0: none */
@@ -107,6 +108,7 @@ struct supervision {
     void (*renew)(void *context);
     void (*service_died)(void *context, int wait_status);
     void *context;
+    struct events *events; /* what else to wait for (jail/events.h); NULL: nothing */
 };
 
 /* Mirrors signals, stops and continues until the command (and, with `on-exit wait`, all its

@@ -14,6 +14,7 @@
  * happen: a status that is not the command's. An init that ends before it told one is a failure. */
 #include "base/cleanup.h"
 #include "jail/control.h"
+#include "jail/events.h"
 #include "jail/jail.h"
 #include "jail/spawn.h"
 
@@ -27,6 +28,7 @@
 struct watch {
     const struct supervision *supervision;
     struct jail *jail;
+    struct events *events;
     pid_t service_pid;
     int signal_fd;
     bool stopped; /* the command, as last reported */
@@ -213,10 +215,14 @@ static void streams_close(void)
 
 static int watch_run(struct watch *watch, struct error *error)
 {
+    struct pollfd *report = &watch->events->polls[0];
+    struct pollfd *signal = &watch->events->polls[1];
+
+    *report = (struct pollfd){.fd = watch->jail->control_fd, .events = POLLIN};
+    *signal = (struct pollfd){.fd = watch->signal_fd, .events = POLLIN};
     while (watch->jail->state != JAIL_EMPTY) {
-        struct pollfd fds[] = {{.fd = watch->jail->control_fd, .events = POLLIN},
-                               {.fd = watch->signal_fd, .events = POLLIN}};
-        int count = poll(fds, ARRAY_LENGTH(fds), watch_timeout_ms(watch));
+        int count =
+            poll(watch->events->polls, events_count(watch->events), watch_timeout_ms(watch));
 
         if (count < 0 && errno != EINTR)
             return error_errno(error, -errno, "cannot wait for the command");
@@ -225,10 +231,11 @@ static int watch_run(struct watch *watch, struct error *error)
         if (count <= 0)
             continue;
         /* The signal first: one from the terminal is older than the stop that it caused. */
-        if (fds[1].revents)
+        if (signal->revents)
             watch_signal(watch);
-        if (fds[0].revents && watch_report(watch, error) < 0)
+        if (report->revents && watch_report(watch, error) < 0)
             return error->code;
+        events_dispatch(watch->events);
     }
     return 0;
 }
@@ -240,9 +247,13 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
                           .service_pid = supervision->service_pid,
                           .signal_fd = -1,
                           .renew_at_ms = now_ms() + supervision->renew_interval_ms};
+    struct events none;
     sigset_t all;
     int status;
 
+    watch.events = supervision->events ? supervision->events : &none;
+    if (!supervision->events)
+        events_init(&none);
     (void)sigfillset(&all); /* cannot fail with a valid pointer */
     cleanup_fd int signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signal_fd < 0)
