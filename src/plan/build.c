@@ -112,6 +112,22 @@ static void push_sysctl(struct build *build, const char *path, const char *value
     op->sysctl.optional = optional;
 }
 
+/* A new namespace has the IPv4 values of the initial one (devconf_inherit_init_net,
+ * Documentation/admin-guide/sysctl/net.rst), whatever the host made of them. Forwarding first: a
+ * change of it resets accept_redirects. */
+static void build_forward_sysctls(struct build *build)
+{
+    const char *value = build->policy->forward ? "1" : "0";
+    struct position where = build->policy->forward_where;
+
+    push_sysctl(build, "net/ipv4/conf/all/forwarding", value, false, where);
+    push_sysctl(build, "net/ipv4/conf/default/forwarding", value, false, where);
+    if (build->policy->forward) {
+        push_sysctl(build, "net/ipv6/conf/all/forwarding", value, true, where);
+        push_sysctl(build, "net/ipv6/conf/default/forwarding", value, true, where);
+    }
+}
+
 /* Before any link exists. The link-local address stays what the MAC says (addr_gen_mode 0), since
  * that is what the host pins. */
 static void build_link_sysctls(struct build *build)
@@ -121,11 +137,6 @@ static void build_link_sysctls(struct build *build)
         const char *value;
         bool optional;
     } sysctls[] = {
-        /* A new namespace has the IPv4 values of the initial one (devconf_inherit_init_net,
-         * Documentation/admin-guide/sysctl/net.rst), whatever the host made of them. Forwarding
-         * first: a change of it resets accept_redirects. */
-        {"net/ipv4/conf/all/forwarding", "0", false},
-        {"net/ipv4/conf/default/forwarding", "0", false},
         {"net/ipv4/conf/all/route_localnet", "0", false},
         {"net/ipv4/conf/default/route_localnet", "0", false},
         {"net/ipv4/conf/all/proxy_arp", "0", false},
@@ -144,6 +155,7 @@ static void build_link_sysctls(struct build *build)
         {"net/ipv4/conf/default/accept_source_route", "0", false},
     };
 
+    build_forward_sysctls(build);
     for (size_t i = 0; i < sizeof sysctls / sizeof sysctls[0]; i++)
         push_sysctl(build, sysctls[i].path, sysctls[i].value, sysctls[i].optional,
                     (struct position){0});

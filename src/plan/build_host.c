@@ -72,20 +72,36 @@ static void emit_guest_elements(const struct build *build, const struct link_pla
         emit_guest(build, link, &local);
 }
 
+static void emit_cable_spans(const struct build *build, const struct link_plan *link,
+                             const struct spans *spans, uint8_t family)
+{
+    enum host_set set = family == ADDR_V4 ? HOST_SET_CABLE4 : HOST_SET_CABLE6;
+    struct emit emit = host_emit(build, set, link->link->where);
+
+    for (size_t i = 0; i < spans->list_count; i++) {
+        const struct addr first = span_addr(spans->list[i].first, family);
+        const struct addr last = span_addr(spans->list[i].last, family);
+
+        emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
+        element_ifname(build->plan, link->host_name);
+        element_addr(build->plan, &first);
+        element_ifname(build->plan, link->host_name);
+        element_addr(build->plan, &last);
+        element_end(build->plan);
+    }
+}
+
 /* Source addresses that a cable may send from. */
 static void emit_cable_elements(const struct build *build, const struct link_plan *link)
 {
-    for (size_t i = 0; i < link->addresses.list_count; i++) {
-        const struct addr *addr = &link->addresses.list[i].addr;
-        enum host_set set = addr->family == ADDR_V4 ? HOST_SET_CABLE4 : HOST_SET_CABLE6;
-        struct emit emit = host_emit(build, set, link->link->where);
+    static const uint8_t families[] = {ADDR_V4, ADDR_V6};
 
-        emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
-        for (int end = 0; end < 2; end++) {
-            element_ifname(build->plan, link->host_name);
-            element_addr(build->plan, addr);
-        }
-        element_end(build->plan);
+    for (size_t i = 0; i < 2; i++) {
+        struct spans own = link_own_sources(build, link, families[i]);
+        struct spans forwarded = link_forwarded_sources(build, link, families[i]);
+
+        emit_cable_spans(build, link, &own, families[i]);
+        emit_cable_spans(build, link, &forwarded, families[i]);
     }
 }
 
@@ -138,16 +154,16 @@ static void opening_add(struct build *build, struct opening *opening, const stru
 }
 
 static void emit_host_element(const struct build *build, const struct opening *opening,
-                              const struct link_plan *link, const struct addr *source,
+                              const struct link_plan *link, const struct addr sources[2],
                               const uint8_t protocols[2], const uint16_t ports[2])
 {
-    enum host_set set = source->family == ADDR_V4 ? HOST_SET_HOST4 : HOST_SET_HOST6;
+    enum host_set set = sources[0].family == ADDR_V4 ? HOST_SET_HOST4 : HOST_SET_HOST6;
     struct emit emit = host_emit(build, set, opening->where);
 
     emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
     for (int end = 0; end < 2; end++) {
         element_ifname(build->plan, link->outer_name);
-        element_addr(build->plan, source);
+        element_addr(build->plan, &sources[end]);
         element_byte(build->plan, protocols[end]);
         element_port(build->plan, ports[end]);
     }
@@ -155,13 +171,13 @@ static void emit_host_element(const struct build *build, const struct opening *o
 }
 
 static void emit_opening(const struct build *build, const struct opening *opening,
-                         const struct link_plan *link, const struct addr *source)
+                         const struct link_plan *link, const struct addr sources[2])
 {
     static const uint8_t all_protocols[2] = {0, UINT8_MAX};
     static const uint16_t all_ports[2] = {0, UINT16_MAX};
 
     if (opening->all) {
-        emit_host_element(build, opening, link, source, all_protocols, all_ports);
+        emit_host_element(build, opening, link, sources, all_protocols, all_ports);
         return;
     }
     for (unsigned number = 0; number < 256; number++) {
@@ -169,23 +185,35 @@ static void emit_opening(const struct build *build, const struct opening *openin
         const struct spans *spans = &opening->ports[number];
 
         if (opening->has[number])
-            emit_host_element(build, opening, link, source, protocols, all_ports);
+            emit_host_element(build, opening, link, sources, protocols, all_ports);
         for (size_t i = 0; !opening->has[number] && i < spans->list_count; i++) {
             const uint16_t ports[2] = {(uint16_t)spans->list[i].first.low,
                                        (uint16_t)spans->list[i].last.low};
-            emit_host_element(build, opening, link, source, protocols, ports);
+            emit_host_element(build, opening, link, sources, protocols, ports);
         }
     }
 }
 
-static void emit_host_family(struct build *build, uint8_t family)
+static void emit_openings(const struct build *build, const struct opening *opening,
+                          const struct link_plan *link, const struct spans *spans, uint8_t family)
+{
+    for (size_t i = 0; i < spans->list_count; i++) {
+        const struct addr sources[2] = {span_addr(spans->list[i].first, family),
+                                        span_addr(spans->list[i].last, family)};
+        emit_opening(build, opening, link, sources);
+    }
+}
+
+/* What rules of this direction open on the host: `out` to the jail's own addresses, `forward` to
+ * those behind it. */
+static void emit_host_family(struct build *build, enum direction direction, uint8_t family)
 {
     struct opening *opening = arena_alloc(build->scratch, sizeof *opening);
 
     for (size_t i = 0; i < build->policy->rules_count; i++) {
         const struct rule *rule = &build->policy->rules[i];
 
-        if (rule->direction == DIRECTION_OUT && rule->verdict == VERDICT_ALLOW &&
+        if (rule->direction == direction && rule->verdict == VERDICT_ALLOW &&
             set_names_host(build, &rule->to, family))
             opening_add(build, opening, rule);
     }
@@ -193,11 +221,13 @@ static void emit_host_family(struct build *build, uint8_t family)
         return;
     for (unsigned number = 0; number < 256; number++)
         spans_normalise(&opening->ports[number], ADDR_V4);
-    for (size_t i = 0; i < build->links_count; i++)
-        for (size_t k = 0; k < build->links[i].addresses.list_count; k++)
-            if (build->links[i].addresses.list[k].addr.family == family)
-                emit_opening(build, opening, &build->links[i],
-                             &build->links[i].addresses.list[k].addr);
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct link_plan *link = &build->links[i];
+        struct spans sources = direction == DIRECTION_OUT
+                                   ? link_own_sources(build, link, family)
+                                   : link_forwarded_sources(build, link, family);
+        emit_openings(build, opening, link, &sources, family);
+    }
 }
 
 void build_host_elements(struct build *build)
@@ -212,8 +242,10 @@ void build_host_elements(struct build *build)
         else if (link->network->external)
             emit_guest_elements(build, link);
     }
-    emit_host_family(build, ADDR_V4);
-    emit_host_family(build, ADDR_V6);
+    emit_host_family(build, DIRECTION_OUT, ADDR_V4);
+    emit_host_family(build, DIRECTION_OUT, ADDR_V6);
+    emit_host_family(build, DIRECTION_FORWARD, ADDR_V4);
+    emit_host_family(build, DIRECTION_FORWARD, ADDR_V6);
 }
 
 static void emit_pin(const struct build *build, const struct link_plan *link,
@@ -229,6 +261,27 @@ static void emit_pin(const struct build *build, const struct link_plan *link,
     element_end(build->plan);
 }
 
+static void emit_router_pins(const struct build *build, const struct link_plan *link,
+                             uint8_t family)
+{
+    enum host_set set = family == ADDR_V4 ? HOST_SET_ROUTER4 : HOST_SET_ROUTER6;
+    struct emit emit = host_emit(build, set, build->policy->forward_where);
+    struct spans spans = link_forwarded_sources(build, link, family);
+
+    for (size_t i = 0; i < spans.list_count; i++) {
+        emit_elements(&emit, host_set(set), HOST_ELEMENT_TIMEOUT_MS);
+        for (int end = 0; end < 2; end++) {
+            const struct span *span = &spans.list[i];
+            const struct addr addr = span_addr(end == 0 ? span->first : span->last, family);
+
+            element_ifname(build->plan, link->host_name);
+            element_bytes(build->plan, link->jail_mac.bytes, sizeof link->jail_mac.bytes);
+            element_addr(build->plan, &addr);
+        }
+        element_end(build->plan);
+    }
+}
+
 void build_pins(struct build *build)
 {
     for (size_t i = 0; i < build->links_count; i++) {
@@ -241,6 +294,8 @@ void build_pins(struct build *build)
             emit_pin(build, link, &link->addresses.list[k].addr);
         if (prefixes_have(&link->addresses, ADDR_V6))
             emit_pin(build, link, &local);
+        emit_router_pins(build, link, ADDR_V4);
+        emit_router_pins(build, link, ADDR_V6);
     }
 }
 

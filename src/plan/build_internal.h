@@ -72,6 +72,14 @@ const struct record *build_link_holder(const struct build *build, const char *ho
 void build_choose_addresses(struct build *build, struct link_plan *link);
 void build_choose_gateways(struct build *build, struct link_plan *link);
 
+/* The addresses of one family that a link may send from: its own, and what its `peer-route`s lead
+ * to of the jail's lo; and, for a router, the networks behind it. The latter without the former,
+ * since the two differ in what they may reach on the host. Normalised. */
+struct spans link_own_sources(const struct build *build, const struct link_plan *link,
+                              uint8_t family);
+struct spans link_forwarded_sources(const struct build *build, const struct link_plan *link,
+                                    uint8_t family);
+
 /* Write ops. */
 int build_jail_table(struct build *build);
 void build_host_tables(struct build *build);

@@ -74,6 +74,16 @@ static const struct set_definition sets[] = {
                        .name = "pin6",
                        .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP6_SADDR}},
                        .has_timeout = true},
+    [HOST_SET_ROUTER4] = {.family = NFT_BRIDGE,
+                          .name = "router4",
+                          .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR}},
+                          .is_interval = true,
+                          .has_timeout = true},
+    [HOST_SET_ROUTER6] = {.family = NFT_BRIDGE,
+                          .name = "router6",
+                          .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP6_SADDR}},
+                          .is_interval = true,
+                          .has_timeout = true},
 };
 static_assert(ARRAY_LENGTH(sets) == HOST_SET_COUNT, "every set has a definition");
 
@@ -133,6 +143,9 @@ static void emit_source(const struct emit *emit)
     emit_rule(emit, chain);
     term_match_word(emit->plan, FIELD_IIFGROUP, MATCH_NOT_EQUAL, GROUP_CABLE);
     pass(emit);
+    emit_rule(emit, chain); /* behind a router may be a network that holds the host's addresses */
+    term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_EQUAL, RTN_LOCAL);
+    drop(emit);
     emit_rule(emit, chain);
     term_match_family(emit->plan, ADDR_V4);
     lookup(emit, HOST_SET_CABLE4);
@@ -412,6 +425,14 @@ static void emit_pins(const struct emit *emit)
     emit_rule(emit, chain);
     match_ether_type(emit, ETH_P_IPV6);
     lookup(emit, HOST_SET_PIN6);
+    pass(emit);
+    emit_rule(emit, chain);
+    match_ether_type(emit, ETH_P_IP);
+    lookup(emit, HOST_SET_ROUTER4);
+    pass(emit);
+    emit_rule(emit, chain);
+    match_ether_type(emit, ETH_P_IPV6);
+    lookup(emit, HOST_SET_ROUTER6);
     pass(emit);
     emit_rule(emit, chain);
     match_ether_type(emit, ETH_P_ARP);

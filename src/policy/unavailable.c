@@ -50,8 +50,6 @@ int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
         refuse_set(&memo, &policy->rules[i].from, diags);
         refuse_set(&memo, &policy->rules[i].to, diags);
     }
-    if (policy->forward)
-        refuse(diags, policy->forward_where, "'forward'");
     if (policy->dns.given)
         refuse(diags, policy->dns.where, "'dns'");
     for (size_t i = 0; i < policy->exposes_count; i++)

@@ -13,7 +13,7 @@ http URL
 time PROTO ADDR PORT
     As try, and the milliseconds it took.
 spoof IFACE SRC DST PORT
-    Sends a UDP datagram with a false IPv4 source through a packet socket (needs CAP_NET_RAW).
+    Sends a UDP datagram with a false source through a raw socket (needs CAP_NET_RAW).
 count PORT SECONDS
     Counts UDP datagrams on PORT, both families, for that long.
 """
@@ -132,15 +132,31 @@ def http(url):
         return WORDS.get(getattr(e.reason, "errno", None), str(e.reason))
 
 
+def checksum(data):
+    """RFC 1071."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(int.from_bytes(data[i:i + 2], "big") for i in range(0, len(data), 2))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return (~total & 0xffff) or 0xffff
+
+
 def spoof(interface, source, destination, port):
     payload = b"spoofed"
-    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    s = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-    udp = (4242).to_bytes(2, "big") + int(port).to_bytes(2, "big")
-    udp += (8 + len(payload)).to_bytes(2, "big") + b"\0\0" + payload
-    ip = bytes([0x45, 0]) + (20 + len(udp)).to_bytes(2, "big") + b"\0\1\0\0" + bytes([64, 17, 0, 0])
-    ip += socket.inet_aton(source) + socket.inet_aton(destination)
-    s.sendto(ip + udp, (destination, 0))
+    length = (8 + len(payload)).to_bytes(2, "big")
+    addresses = socket.inet_pton(family, source) + socket.inet_pton(family, destination)
+    udp = (4242).to_bytes(2, "big") + int(port).to_bytes(2, "big") + length
+    if family == socket.AF_INET6:
+        pseudo = addresses + b"\0\0" + length + b"\0\0\0\x11"
+        udp += checksum(pseudo + udp + b"\0\0" + payload).to_bytes(2, "big") + payload
+        ip = b"\x60\0\0\0" + length + bytes([17, 64])
+    else:
+        udp += b"\0\0" + payload
+        ip = bytes([0x45, 0]) + (20 + len(udp)).to_bytes(2, "big") + b"\0\1\0\0" + bytes([64, 17, 0, 0])
+    s.sendto(ip + addresses + udp, (destination, 0))
 
 
 def count(port, seconds):
