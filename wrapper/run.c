@@ -22,6 +22,7 @@
 #include "jail/jail.h"
 #include "kernel/nflog.h"
 #include "kernel/nft_forward.h"
+#include "manager.h"
 #include "plan/print.h"
 #include "report.h"
 #include "service_start.h"
@@ -36,6 +37,9 @@
 #define RENEW_INTERVAL_MS     (HOST_ELEMENT_TIMEOUT_MS / 3)
 #define WAIT_CLEAN_TIMEOUT_MS 60000
 
+/* Its thread may still be held up in the kernel when the process ends. */
+static struct notify notify_relay = {.manager_fd = -1, .jail_fd = -1};
+
 struct run {
     const struct options *options;
     const struct policy *policy;
@@ -48,6 +52,7 @@ struct run {
     struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
     struct applied applied;
     struct service service;
+    struct notify *notify; /* the one below; it may outlive this struct by a moment */
     struct error error;
 };
 
@@ -89,6 +94,7 @@ static int start_init(struct run *run)
         .argv = run->options->command,
         .keep_fds = run->options->keep_fds,
         .keep_fds_count = run->options->keep_fds_count,
+        .notify = manager_find(run->policy, run->options->quiet, run->notify),
         .verbose = run->options->verbose,
     };
     int result = jail_start(&setup, &run->jail, &run->error);
@@ -181,8 +187,13 @@ static int shrink(struct run *run)
     close_fd(&run->jail.service_fd);
     close_fd(&run->jail.nflog_fd);
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
+    int result = privs_shrink_supervisor(run->claim.plan->needs_host, others, &run->error);
 
-    return privs_shrink_supervisor(run->claim.plan->needs_host, others, &run->error);
+    if (result < 0 || !run->jail.notify)
+        return result;
+    return notify_begin(run->notify, take_fd(&run->jail.notify_fd),
+                        run->options->quiet ? NULL : manager_descriptors_refused, NULL,
+                        &run->error);
 }
 
 /* Takes everything back, in this process. */
@@ -213,6 +224,7 @@ static int fail(struct run *run, int status)
         report_diags(run->diags, true);
     else
         report_error(PROGRAM, &run->policy->sources, &run->error);
+    notify_end(run->notify);
     take_back(run);
     release_memory(run);
     return status;
@@ -300,6 +312,7 @@ static int supervise_command(struct run *run)
     int wait_status = 0;
     int result = supervise(&supervision, &wait_status, &run->error);
 
+    notify_end(run->notify);
     if (result < 0)
         return fail(run, EXIT_NETJAIL_FAILED);
     finish(run, wait_status);
@@ -355,13 +368,15 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         .policy = policy,
         .diags = diags,
         .service.report_fd = -1,
+        .notify = &notify_relay,
         .jail = {.init_pidfd = -1,
                  .control_fd = -1,
                  .service_fd = -1,
                  .route_fd = -1,
                  .nft_fd = -1,
                  .nflog_fd = -1,
-                 .netns_fd = -1},
+                 .netns_fd = -1,
+                 .notify_fd = -1},
     };
     int result = prepare(&run);
 

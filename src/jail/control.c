@@ -30,6 +30,7 @@ static const struct rule rules[] = {
     [CONTROL_SIGNAL] = {sizeof(struct control_message), 0, 0},
     [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},
     [CONTROL_OPENED] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_CLONED)},
+    [CONTROL_NOTIFY] = {sizeof(struct control_message), 1, STATE(JAIL_OPENED)},
     [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},
     [CONTROL_STARTED] = {sizeof(struct control_message), 0, STATE(JAIL_READY)},
     [CONTROL_STATUS] = {sizeof(struct control_message), 0, STATE(JAIL_RUNNING)},

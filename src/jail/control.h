@@ -15,6 +15,7 @@ enum control_kind {
     CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
     /* Init to supervisor. */
     CONTROL_OPENED,  /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
+    CONTROL_NOTIFY,  /* with one descriptor: the jail's notification socket */
     CONTROL_READY,   /* everything is in place; value: 1 when the command gets its own group */
     CONTROL_STARTED, /* exec() has succeeded */
     CONTROL_STATUS,  /* the command ended, stopped or continued; value: control_turn() */
@@ -69,8 +70,8 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
 
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
  * descriptors as in the table, permitted in `state` (enum
- * jail_state). *ret_fds (CONTROL_FDS of them) is written only
- * for CONTROL_OPENED. For CONTROL_FAILED *error is filled and its code returned; for
+ * jail_state). *ret_fds (room for CONTROL_FDS; NULL where none
+ * are expected) gets them. For CONTROL_FAILED *error is filled and its code returned; for
  * CONTROL_REFUSED *error is filled, too, but it is a report like any other, with the errno as its
  * value. -EPIPE: init is gone. -EAGAIN: see above. */
 int control_receive_report(int fd, int state, bool wait, struct control_message *ret_message,

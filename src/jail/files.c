@@ -178,8 +178,10 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         status = sys_mount(error);
     if (status == 0 && policy->unix_sockets == UNIX_SOCKETS_MASKED) {
         status = masks_setup("/run", error);
-        if (status == 0)
+        ret_files->run_covered = status > 0;
+        if (status >= 0)
             status = masks_setup("/var/run", error);
+        status = status > 0 ? 0 : status;
     }
     if (status == 0 && user_namespace)
         status = ssh_cover(error);

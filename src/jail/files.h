@@ -11,6 +11,7 @@ struct jail_setup;
 struct files {
     int writable_sys_fd; /* /proc/sys as it was before it became read-only */
     char cwd[4096];      /* to be entered again by its path; "": stays */
+    bool run_covered;    /* /run is a tmpfs of the jail's own */
 };
 
 /* Private mount namespace, /proc (unless `processes shared`), /sys, /run. `user_namespace`: init is
@@ -18,7 +19,8 @@ struct files {
 int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,
                 struct error *error);
 
-/* Hides the host's sockets below `root` ("/run") by a tmpfs with everything else bound into it. */
+/* Hides the host's sockets below `root` ("/run") by a tmpfs with everything else bound into it.
+ * Returns 1, or 0 when there is nothing to hide: no such directory, or a symbolic link. */
 int masks_setup(const char *root, struct error *error);
 
 /* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`links` false)

@@ -19,6 +19,7 @@
 #include "jail/control.h"
 #include "jail/files.h"
 #include "jail/landlock.h"
+#include "jail/notify.h"
 #include "jail/offspring.h"
 #include "jail/privs.h"
 #include "jail/sockets.h"
@@ -102,6 +103,19 @@ static bool sysctls_try(const struct init *init)
     return sys_fd >= 0 && sysctls_write(init->setup, sys_fd, false, &ignored) == 0;
 }
 
+/* Opens the jail's notification socket, where one is wanted, and hands it out. */
+static int init_notify(const struct init *init, struct error *error)
+{
+    int opened = -1;
+    int status = notify_open(init->setup, init->files.run_covered, &opened, error);
+    cleanup_fd int fd = opened;
+
+    if (status < 0 || fd < 0)
+        return status;
+    status = control_send(init->control_fd, CONTROL_NOTIFY, 0, &fd, 1);
+    return status < 0 ? error_errno(error, status, "cannot send the notification socket") : 0;
+}
+
 /* Steps 1 to 3; where the first cannot be done before the mounts, the links wait for them. */
 static int init_build(struct init *init, struct error *error)
 {
@@ -125,6 +139,8 @@ static int init_finish_files(struct init *init, struct error *error)
 {
     int status = sysctls_write(init->setup, init->files.writable_sys_fd, true, error);
 
+    if (status == 0 && init->files.run_covered)
+        status = init_notify(init, error);
     if (status == 0 && init->args->user_namespace && !init->setup->policy->namespaces_allow)
         status = sysctls_forbid_namespaces(init->files.writable_sys_fd, error);
     (void)close(init->files.writable_sys_fd); /* an O_PATH descriptor */
@@ -165,6 +181,9 @@ static int init_shrink(struct init *init, struct error *error)
     init->own_group = !landlock_can_scope(landlock_abi());
     if (status == 0 && !init->own_group)
         status = landlock_scope(error);
+    /* An abstract socket is reached by the command only from within its own domain. */
+    if (status == 0 && !init->files.run_covered)
+        status = init_notify(init, error);
     return status < 0 ? status : init_follow(init, error);
 }
 

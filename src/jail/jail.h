@@ -50,6 +50,7 @@ struct jail_setup {
     char *const *argv;
     const int *keep_fds; /* --keep-fd */
     size_t keep_fds_count;
+    bool notify; /* NOTIFY_SOCKET leads to jail->notify_fd; else it is taken away */
     int verbose;
 };
 
@@ -63,7 +64,9 @@ struct jail {
     int nft_fd;
     int nflog_fd; /* NETLINK_NETFILTER for NFLOG, not yet bound */
     int netns_fd;
-    int state; /* enum jail_state (jail/control.h): which reports of init are permitted now */
+    int notify_fd; /* datagrams of the jail's sd_notify(3); -1: none, or given away */
+    int state;     /* enum jail_state (jail/control.h): which reports of init are permitted now */
+    bool notify;   /* CONTROL_NOTIFY is to come */
     bool processes_shared; /* no pid namespace: init's death does not end the others by itself */
     bool own_group;        /* the command has a process group of its own (no Landlock scope) */
     bool foreground;       /* netjail had the terminal when the command was released */

@@ -224,5 +224,7 @@ int masks_setup(const char *root, struct error *error)
         error_hint(error, "`unix-sockets host` leaves them reachable");
         return error->code;
     }
-    return directory_fill(&mask, ".", 0, error);
+    int status = directory_fill(&mask, ".", 0, error);
+
+    return status < 0 ? status : 1;
 }

@@ -265,6 +265,8 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
                         .nft_fd = -1,
                         .nflog_fd = -1,
                         .netns_fd = -1,
+                        .notify_fd = -1,
+                        .notify = setup->notify,
                         .state = JAIL_CLONED,
                         .processes_shared = setup->policy->processes_shared};
     int status = identity_check(setup, user_namespace, error);
@@ -285,7 +287,12 @@ int jail_ready(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
     int status = tell(jail, CONTROL_CONFIGURED, 0, error);
+    int fds[CONTROL_FDS];
 
+    if (status == 0 && jail->notify) {
+        status = await(jail, CONTROL_NOTIFY, &message, fds, error);
+        jail->notify_fd = status < 0 ? -1 : fds[0];
+    }
     if (status == 0)
         status = await(jail, CONTROL_READY, &message, NULL, error);
     if (status < 0)
@@ -368,6 +375,7 @@ void jail_destroy(struct jail *jail)
     close_fd(&jail->nft_fd);
     close_fd(&jail->nflog_fd);
     close_fd(&jail->netns_fd);
+    close_fd(&jail->notify_fd);
     if (jail->state != JAIL_EMPTY)
         jail_wait(jail); /* else only the kernel's clean-up of the mounts is left to it */
     close_fd(&jail->init_pidfd);
