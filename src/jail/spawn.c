@@ -1,7 +1,7 @@
 /* From init's fork to the command's exec().
  *
  * The child has init's identity, capabilities and Landlock domain already. Order: process group and
- * terminal -> environment -> descriptors -> the caller's signal mask -> seccomp -> exec(), which
+ * terminal -> descriptors -> environment -> the caller's signal mask -> seccomp -> exec(), which
  * searches PATH as the command would.
  *
  * As with vfork(2) the child borrows init's memory, and init sleeps until exec() or the child's
@@ -110,10 +110,12 @@ static int child_prepare(const struct spawn *spawn, struct error *error)
 
     if (status == 0 && setup->policy->processes_shared)
         status = privs_follow_parent(SIGKILL, error);
-    if (status == 0)
-        status = environment_set(setup, spawn->netjail_pid, error);
+    /* Before the environment, which says which descriptors are activation's as long as LISTEN_PID
+     * is netjail's. */
     if (status == 0)
         status = descriptors_close(setup, spawn->netjail_pid, error);
+    if (status == 0)
+        status = environment_set(setup, spawn->netjail_pid, error);
     return status;
 }
 
