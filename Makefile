@@ -71,7 +71,7 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
 SERVICE_JAIL := src/jail/privs.c src/jail/privs_service.c src/jail/seccomp_service.c
-SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(SERVICE_JAIL))
+SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 
 PROGRAMS := $(B)/netjail $(B)/netjailctl $(B)/netjail-service
 

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "load.h"
+#include "policy/transcript.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,30 +15,17 @@
 void assembled_free(struct assembled *assembled)
 {
     policy_free(assembled->policy);
+    buf_free(&assembled->texts);
     *assembled = (struct assembled){0};
 }
 
 /* Turns the -D options into values with a position each. */
-static int collect_values(const struct options *options, struct policy *policy,
-                          struct policy_value *values, struct error *error)
+static int collect_values(const struct options *options, struct transcript *transcript,
+                          struct error *error)
 {
     for (size_t i = 0; i < options->values_count; i++) {
-        const char *text = options->values[i];
-        const char *equals = strchr(text, '=');
-
-        if (!equals || equals == text)
-            return error_set(error, -EINVAL, "-D '%s': not NAME=VALUE", text);
-        size_t value_at = (size_t)(equals + 1 - text);
-        size_t value_length = strlen(equals + 1);
-        values[i] = (struct policy_value){
-            .name = arena_strndup(policy->arena, text, value_at - 1),
-            .value = equals + 1,
-            .where = {.source =
-                          sources_add(&policy->sources, "option -D", text, strlen(text), true),
-                      .line = 1,
-                      .column = (uint32_t)value_at + 1,
-                      .length = value_length ? (uint32_t)value_length : 1},
-        };
+        if (transcript_value(transcript, options->values[i]) < 0)
+            return error_set(error, -EINVAL, "-D '%s': not NAME=VALUE", options->values[i]);
     }
     return 0;
 }
@@ -100,9 +88,10 @@ static void net_statement(const struct policy *policy, const char *net, struct b
         buf_printf(text, "link \"%s\" device \"%s\"", net, net);
 }
 
-static void parse_net(const struct options *options, struct policy *policy, struct diags *diags,
-                      const struct policy_reader *reader, const struct policy_value *values)
+static void parse_net(const struct options *options, struct transcript *transcript)
 {
+    struct policy *policy = transcript->policy;
+    struct diags *diags = transcript->diags;
     cleanup_buf struct buf text = {0};
 
     if (!options->net)
@@ -119,26 +108,43 @@ static void parse_net(const struct options *options, struct policy *policy, stru
         return;
     }
     net_statement(policy, options->net, &text);
-    (void)policy_parse(policy, diags, "option --net", NULL, buf_text(&text), text.length, true,
-                       reader, values, options->values_count); /* errors are counted in diags */
+    transcript_parse(transcript, "option --net", NULL,
+                     arena_strndup(policy->arena, buf_text(&text), text.length), text.length, true);
 }
 
-static void parse_statements(const struct options *options, struct policy *policy,
-                             struct diags *diags, const struct policy_reader *reader,
-                             const struct policy_value *values)
+static void parse_statements(const struct options *options, struct transcript *transcript)
 {
     for (size_t i = 0; i < options->statements_count; i++) {
         const struct option_statement *statement = &options->statements[i];
+        struct policy *policy = transcript->policy;
         char *name = arena_printf(policy->arena, "option %s", statement->option);
         uint32_t source = (uint32_t)policy->sources.list_count + 1;
 
-        (void)policy_parse(policy, diags, name, NULL, statement->text, strlen(statement->text),
-                           true, reader, values,
-                           options->values_count); /* errors are counted in diags */
+        transcript_parse(transcript, name, NULL, statement->text, strlen(statement->text), true);
         if (policy->sources.list_count >= source)
             sources_set_typed(&policy->sources, source, statement->typed, statement->spans,
                               statement->spans_count);
     }
+}
+
+/* Everything that is to be parsed. The file's text stays until the transcript has been written. */
+static int parse_all(const struct options *options, struct transcript *transcript,
+                     struct trusted_file *file, struct error *error)
+{
+    int result = collect_values(options, transcript, error);
+
+    if (result < 0)
+        return result;
+    if (options->policy) {
+        result = load_policy(options->policy, file, error);
+        if (result < 0)
+            return result == -EINVAL ? -EPERM : result;
+        note_file(transcript->policy, file->path);
+        transcript_parse(transcript, file->path, file->canonical, file->text, file->length, false);
+    }
+    parse_net(options, transcript);
+    parse_statements(options, transcript);
+    return 0;
 }
 
 static int assemble(const struct options *options, struct assembled *assembled,
@@ -146,29 +152,21 @@ static int assemble(const struct options *options, struct assembled *assembled,
 {
     struct policy *policy = assembled->policy;
     struct diags *diags = assembled->diags;
-    struct policy_reader reader = loader_reader(loader);
-    struct policy_value *values =
-        arena_alloc(policy->arena, (options->values_count + 1) * sizeof *values);
-    int result = collect_values(options, policy, values, error);
+    struct trusted_file file = {0};
+    struct transcript transcript;
 
-    if (result < 0)
-        return result;
-    if (options->policy) {
-        struct trusted_file file = {0};
-        result = load_policy(options->policy, &file, error);
-        if (result < 0)
-            return result == -EINVAL ? -EPERM : result;
-        note_file(policy, file.path);
-        (void)policy_parse(policy, diags, file.path, file.canonical, file.text, file.length, false,
-                           &reader, values, options->values_count); /* counted in diags */
-        trusted_file_free(&file);
+    transcript_begin(&transcript, policy, diags, loader_reader(loader));
+    int result = parse_all(options, &transcript, &file, error);
+    if (result == 0) {
+        (void)policy_check(policy, diags); /* errors are counted in diags */
+        if (diags->error_count == 0)
+            (void)policy_refuse_unavailable(policy, diags); /* the same */
+        if (diags->error_count == 0 && policy_asks_service(policy))
+            transcript_write(&transcript, &assembled->texts);
+        result = diags->error_count > 0 ? -EINVAL : 0;
     }
-    parse_net(options, policy, diags, &reader, values);
-    parse_statements(options, policy, diags, &reader, values);
-    (void)policy_check(policy, diags); /* errors are counted in diags */
-    if (diags->error_count == 0)
-        (void)policy_refuse_unavailable(policy, diags); /* the same */
-    return diags->error_count > 0 ? -EINVAL : 0;
+    trusted_file_free(&file);
+    return result;
 }
 
 int assemble_policy(const struct options *options, struct assembled *ret_assembled,

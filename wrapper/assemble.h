@@ -1,12 +1,14 @@
 /* From file, options and values to one checked policy. */
 #pragma once
 
+#include "base/buf.h"
 #include "policy/policy.h"
 #include "wrapper/options.h"
 
 struct assembled {
     struct policy *policy; /* owned */
     struct diags *diags;   /* lives in the policy */
+    struct buf texts;      /* owned: the transcript for netjail-service; empty when it needs none */
 };
 
 /* Parses and checks everything the options name. 0: the policy is good and available; warnings may

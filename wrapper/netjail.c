@@ -37,7 +37,7 @@ static int run(const struct options *options)
         report_error("netjail", &assembled.policy->sources, &error);
     if (result == 0) {
         assembled.diags->list_count = 0;
-        status = run_jail(options, assembled.policy, assembled.diags);
+        status = run_jail(options, assembled.policy, assembled.diags, &assembled.texts);
     }
     assembled_free(&assembled);
     return status;

@@ -43,6 +43,7 @@ static struct notify notify_relay = {.manager_fd = -1, .jail_fd = -1};
 struct run {
     const struct options *options;
     const struct policy *policy;
+    const struct buf *texts; /* for a service that decides */
     struct diags *diags;
     bool privileged;
     struct identity identity;
@@ -128,8 +129,14 @@ static int start_service(struct run *run)
         if (result < 0)
             return result;
     }
-    return service_start(run->policy, run->claim.plan, run->claim.name, &run->applied, &run->jail,
-                         &run->service, &run->error);
+    const struct service_wants wants = {
+        .policy = run->policy,
+        .texts = run->texts,
+        .plan = run->claim.plan,
+        .jail_name = run->claim.name,
+        .applied = &run->applied,
+    };
+    return service_start(&wants, &run->jail, &run->service, &run->error);
 }
 
 /* A warning at most: the jail is closed all the same, and a rule may come later. */
@@ -361,11 +368,13 @@ static int dry_run(struct run *run)
     return result < 0 ? fail(run, EXIT_NETJAIL_FAILED) : show_plan(run);
 }
 
-int run_jail(const struct options *options, struct policy *policy, struct diags *diags)
+int run_jail(const struct options *options, struct policy *policy, struct diags *diags,
+             const struct buf *texts)
 {
     struct run run = {
         .options = options,
         .policy = policy,
+        .texts = texts,
         .diags = diags,
         .service.report_fd = -1,
         .notify = &notify_relay,

@@ -9,5 +9,8 @@
 #define EXIT_COMMAND_NOT_FOUND 127
 
 /* Does not return where the command ran: the process ends as the command ended (exit_like()).
- * Returns 125, 126 or 127, with the message printed, where it did not. */
-int run_jail(const struct options *options, struct policy *policy, struct diags *diags);
+ * `texts`: the policy's transcript, for a service that decides (plan->decides). Returns 125, 126 or
+ * 127, with the message printed, where it did not. */
+struct buf;
+int run_jail(const struct options *options, struct policy *policy, struct diags *diags,
+             const struct buf *texts);

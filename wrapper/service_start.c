@@ -99,26 +99,11 @@ static int write_all(int fd, const void *bytes, size_t length)
     return 0;
 }
 
-/* The configuration in a memfd that nobody can change any more. */
-static int make_config(const struct policy *policy, const struct plan *plan, const char *jail_name,
-                       size_t listeners, int *ret_fd, struct error *error)
+static int write_listeners(int fd, const struct plan *plan)
 {
-    struct service_config config = {
-        .magic = SERVICE_MAGIC,
-        .listener_count = (uint32_t)listeners,
-        .connection_limit = policy->connection_limit,
-        .limit_given = policy->connection_limit_given,
-        .log = policy->log_denied,
-        .log_json = policy->log_json,
-    };
-    cleanup_fd int fd = memfd_create("netjail-service", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return error_errno(error, -errno, "cannot make the service's configuration");
+    int result = 0;
 
-    (void)snprintf(config.jail_name, sizeof config.jail_name, "%s", jail_name); /* fits */
-    (void)snprintf(config.policy_name, sizeof config.policy_name, "%s",
-                   policy->file_path ? policy->file_path : ""); /* shown only; may be cut */
-    int result = write_all(fd, &config, sizeof config);
+
     for (size_t i = 0; result == 0 && i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
         if (op->kind != OP_LISTEN)
@@ -128,6 +113,39 @@ static int make_config(const struct policy *policy, const struct plan *plan, con
         fill_targets(plan, &op->listen.addr, &listener);
         result = write_all(fd, &listener, sizeof listener);
     }
+    return result;
+}
+
+/* The configuration in a memfd that nobody can change any more. */
+static int make_config(const struct service_wants *wants, size_t listeners, int *ret_fd,
+                       struct error *error)
+{
+    const struct policy *policy = wants->policy;
+    const struct plan *plan = wants->plan;
+    struct service_config config = {
+        .magic = SERVICE_MAGIC,
+        .listener_count = (uint32_t)listeners,
+        .known_count = (uint32_t)plan->known_count,
+        .policy_length = plan->decides ? wants->texts->length : 0,
+        .connection_limit = policy->connection_limit,
+        .limit_given = policy->connection_limit_given,
+        .log = policy->log_denied,
+        .log_json = policy->log_json,
+    };
+    cleanup_fd int fd = memfd_create("netjail-service", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot make the service's configuration");
+
+    (void)snprintf(config.jail_name, sizeof config.jail_name, "%s", wants->jail_name); /* fits */
+    (void)snprintf(config.policy_name, sizeof config.policy_name, "%s",
+                   policy->file_path ? policy->file_path : ""); /* shown only; may be cut */
+    int result = write_all(fd, &config, sizeof config);
+    if (result == 0)
+        result = write_listeners(fd, plan);
+    if (result == 0)
+        result = write_all(fd, plan->known, plan->known_count * sizeof *plan->known);
+    if (result == 0)
+        result = write_all(fd, wants->texts->data, (size_t)config.policy_length);
     if (result == 0 &&
         (lseek(fd, 0, SEEK_SET) != 0 ||
          fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0))
@@ -224,10 +242,11 @@ static int open_log(const struct policy *policy, int *ret_fd, struct error *erro
     return 0;
 }
 
-int service_start(const struct policy *policy, const struct plan *plan, const char *jail_name,
-                  const struct applied *applied, struct jail *jail, struct service *ret_service,
+int service_start(const struct service_wants *wants, struct jail *jail, struct service *ret_service,
                   struct error *error)
 {
+    const struct policy *policy = wants->policy;
+    const struct plan *plan = wants->plan;
     struct placement placement = {0};
     char path[PATH_MAX];
     size_t listeners = 0;
@@ -240,7 +259,7 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
     if (result == 0)
         result = count_listeners(plan, &listeners, error);
     if (result == 0)
-        result = make_config(policy, plan, jail_name, listeners, &config_fd, error);
+        result = make_config(wants, listeners, &config_fd, error);
     if (result == 0)
         result = open_log(policy, &log_fd, error);
     if (result < 0)
@@ -260,9 +279,9 @@ int service_start(const struct policy *policy, const struct plan *plan, const ch
         free(placement.moved);
         return error_errno(error, result, "cannot start netjail-service");
     }
-    result = place_all(&placement, plan, applied, fixed);
+    result = place_all(&placement, plan, wants->applied, fixed);
     if (result == 0)
-        result = spawn_service(path, jail_name, &placement, &pid);
+        result = spawn_service(path, wants->jail_name, &placement, &pid);
     placement_end(&placement);
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);

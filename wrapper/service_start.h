@@ -1,6 +1,7 @@
 /* Starts netjail-service for a jail. */
 #pragma once
 
+#include "base/buf.h"
 #include "jail/jail.h"
 #include "jail/reports.h"
 #include "kernel/apply.h"
@@ -15,11 +16,18 @@ struct service {
 /* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */
 int service_find(char *path, size_t size, struct error *error);
 
+/* What a service is started for; all of it stays the caller's. */
+struct service_wants {
+    const struct policy *policy;
+    const struct buf *texts; /* the policy's transcript; handed over when the plan `decides` */
+    const struct plan *plan;
+    const char *jail_name;
+    const struct applied *applied;
+};
+
 /* Starts the service with the plan's listening sockets, the channel to init (taken from `jail`) and
- * the jail's NFLOG socket when the policy logs. The sockets in `applied` stay the caller's. On
- * failure nothing runs. */
-int service_start(const struct policy *policy, const struct plan *plan, const char *jail_name,
-                  const struct applied *applied, struct jail *jail, struct service *ret_service,
+ * the jail's NFLOG socket when the policy logs. On failure nothing runs. */
+int service_start(const struct service_wants *wants, struct jail *jail, struct service *ret_service,
                   struct error *error);
 
 /* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */

@@ -264,6 +264,7 @@ static int build_write(struct build *build)
     int code;
 
     build_plan_addresses(build);
+    build_plan_known(build);
     build_jail_sysctls(build);
     code = build_jail_table(build);
     if (code < 0)

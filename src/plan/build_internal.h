@@ -79,6 +79,8 @@ struct spans link_own_sources(const struct build *build, const struct link_plan 
                               uint8_t family);
 struct spans link_forwarded_sources(const struct build *build, const struct link_plan *link,
                                     uint8_t family);
+/* What the symbols stand for, for the service; when the plan's addresses are known. */
+void build_plan_known(struct build *build);
 
 /* Write ops. */
 int build_jail_table(struct build *build);

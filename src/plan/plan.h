@@ -6,7 +6,7 @@
 
 #include "base/addr.h"
 #include "base/diag.h"
-#include "policy/policy.h"
+#include "policy/decide.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -307,9 +307,13 @@ struct plan {
     struct plan_address *addresses;
     size_t addresses_count, addresses_capacity;
 
+    struct known_range *known; /* what symbolic sets stand for; only when `decides` */
+    size_t known_count, known_capacity;
+
+    bool decides;               /* the service gets the policy and decides or resolves */
     bool needs_host;            /* has an op at WHERE_HOST */
     struct position host_where; /* the first statement that asked for one */
-    bool needs_service;         /* has OP_LISTEN or a log that the service reads */
+    bool needs_service;         /* has OP_LISTEN, a log that the service reads, or `decides` */
     bool pings;                 /* some rule admits ICMP or ICMPv6 out */
 };
 

@@ -15,6 +15,23 @@ struct packet {
     bool published; /* DIRECTION_IN: it came through a `publish`; `port` is the jail's */
 };
 
+/* What the symbolic sets stand for in one jail, as data: the plan makes it, netjail-service gets
+ * it.
+ */
+enum known_kind {
+    KNOWN_GATEWAY,
+    KNOWN_HOST,
+    KNOWN_BROADCAST,
+    KNOWN_JAIL, /* an address of the jail itself */
+    KNOWN_LINK, /* what is directly connected by a link of the jail */
+};
+#define KNOWN_KINDS (KNOWN_LINK + 1)
+
+struct known_range {
+    uint8_t kind; /* enum known_kind */
+    struct addr_range range;
+};
+
 /* What symbolic sets stand for: a question that only the running jail can answer. */
 struct decide_context {
     /* Is `addr` in the set item (jail, gateway, host, name, suffix, broadcast)? */

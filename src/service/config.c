@@ -39,17 +39,35 @@ static bool name_is_valid(const char *name, size_t size)
     return true;
 }
 
-static bool target_is_valid(const struct addr *addr)
+static bool addr_is_valid(const struct addr *addr)
 {
-    struct addr zero = {.family = addr->family};
-
     if (addr->family != ADDR_V4 && addr->family != ADDR_V6)
         return false;
     for (size_t i = addr_size(addr->family); i < sizeof addr->bytes; i++) {
         if (addr->bytes[i])
             return false;
     }
-    return !addr_equal(addr, &zero); /* 0.0.0.0 would connect to the jail's loopback by accident */
+    return true;
+}
+
+static bool target_is_valid(const struct addr *addr)
+{
+    struct addr zero = {.family = addr->family};
+
+    /* 0.0.0.0 would connect to the jail's loopback by accident */
+    return addr_is_valid(addr) && !addr_equal(addr, &zero);
+}
+
+static int known_check(const struct known_range *known, uint32_t index, struct error *error)
+{
+    const struct addr_range *range = &known->range;
+
+    if (known->kind >= KNOWN_KINDS)
+        return INVALID(error, "range %u is of kind %u", index, known->kind);
+    if (!addr_is_valid(&range->first) || !addr_is_valid(&range->last) ||
+        range->first.family != range->last.family || addr_compare(&range->first, &range->last) > 0)
+        return INVALID(error, "range %u is none", index);
+    return 0;
 }
 
 static int listener_check(const struct service_listener *listener, uint32_t index,
@@ -71,9 +89,12 @@ static int listener_check(const struct service_listener *listener, uint32_t inde
 static int header_check(const uint8_t *bytes, size_t length, struct service_config *ret_config,
                         struct error *error)
 {
+    size_t rest;
+
     if (length < sizeof *ret_config)
         return INVALID(error, "%zu bytes are too short", length);
-    if (!is_bool(bytes, offsetof(struct service_config, log)) ||
+    if (!is_bool(bytes, offsetof(struct service_config, limit_given)) ||
+        !is_bool(bytes, offsetof(struct service_config, log)) ||
         !is_bool(bytes, offsetof(struct service_config, log_json)))
         return INVALID(error, "a boolean is neither 0 nor 1");
     memcpy(ret_config, bytes, sizeof *ret_config);
@@ -82,9 +103,16 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
     if (ret_config->listener_count > SERVICE_LISTENERS_MAX)
         return INVALID(error, "%u listeners, at most %d are possible", ret_config->listener_count,
                        SERVICE_LISTENERS_MAX);
-    if (length != sizeof *ret_config + ret_config->listener_count * sizeof(struct service_listener))
-        return INVALID(error, "%zu bytes do not hold %u listeners", length,
-                       ret_config->listener_count);
+    if (ret_config->known_count > SERVICE_KNOWN_MAX)
+        return INVALID(error, "%u ranges, at most %d are possible", ret_config->known_count,
+                       SERVICE_KNOWN_MAX);
+    rest = length - sizeof *ret_config;
+    if (ret_config->policy_length > rest ||
+        rest - ret_config->policy_length !=
+            ret_config->listener_count * sizeof(struct service_listener) +
+                ret_config->known_count * sizeof(struct known_range))
+        return INVALID(error, "%zu bytes do not hold %u listeners, %u ranges and the policy",
+                       length, ret_config->listener_count, ret_config->known_count);
     if (ret_config->connection_limit == 0)
         return INVALID(error, "the connection limit is 0");
     if (!name_is_valid(ret_config->jail_name, sizeof ret_config->jail_name))
@@ -94,44 +122,82 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
     return 0;
 }
 
-int service_config_parse(const void *bytes, size_t length, struct service_config *ret_config,
-                         struct service_listener **ret_listeners, struct error *error)
+void service_setup_free(struct service_setup *setup)
 {
-    cleanup_free struct service_listener *listeners = NULL;
-    struct service_config config = {0};
-    int code = header_check(bytes, length, &config, error);
+    free(setup->listeners);
+    free(setup->known);
+    free(setup->policy);
+    *setup = (struct service_setup){0};
+}
+
+/* A copy of `size` bytes, never of size 0, which calloc(3) may answer with NULL. */
+static void *copy(const uint8_t **at, size_t size)
+{
+    void *bytes = malloc(size + 1);
+
+    if (bytes)
+        memcpy(bytes, *at, size);
+    *at += size;
+    return bytes;
+}
+
+static int setup_fill(struct service_setup *setup, const uint8_t *at, struct error *error)
+{
+    int code = 0;
+
+    setup->listeners = copy(&at, setup->config.listener_count * sizeof *setup->listeners);
+    setup->known = copy(&at, setup->config.known_count * sizeof *setup->known);
+    setup->policy = copy(&at, (size_t)setup->config.policy_length);
+    if (!setup->listeners || !setup->known || !setup->policy)
+        return error_errno(error, -ENOMEM, "cannot read the configuration");
+    for (uint32_t i = 0; i < setup->config.listener_count && code == 0; i++)
+        code = listener_check(&setup->listeners[i], i, error);
+    for (uint32_t i = 0; i < setup->config.known_count && code == 0; i++)
+        code = known_check(&setup->known[i], i, error);
+    return code;
+}
+
+int service_config_parse(const void *bytes, size_t length, struct service_setup *ret_setup,
+                         struct error *error)
+{
+    struct service_setup setup = {0};
+    int code = header_check(bytes, length, &setup.config, error);
 
     if (code < 0)
         return code;
-    listeners = calloc(config.listener_count + 1, sizeof *listeners);
-    if (!listeners)
-        return error_errno(error, -ENOMEM, "cannot read the configuration");
-    memcpy(listeners, (const uint8_t *)bytes + sizeof config,
-           config.listener_count * sizeof *listeners);
-    for (uint32_t i = 0; i < config.listener_count; i++) {
-        code = listener_check(&listeners[i], i, error);
-        if (code < 0)
-            return code;
+    code = setup_fill(&setup, (const uint8_t *)bytes + sizeof setup.config, error);
+    if (code < 0) {
+        service_setup_free(&setup);
+        return code;
     }
-    *ret_config = config;
-    *ret_listeners = take_ptr(&listeners);
+    *ret_setup = setup;
     return 0;
 }
 
-int service_config_read(int fd, struct service_config *ret_config,
-                        struct service_listener **ret_listeners, struct error *error)
+int service_config_count(int fd, uint32_t *ret_listeners, struct error *error)
 {
-    const size_t size_max =
-        sizeof(struct service_config) + SERVICE_LISTENERS_MAX * sizeof(struct service_listener);
-    cleanup_free uint8_t *bytes = malloc(size_max + 1);
+    struct service_config config;
+
+    if (pread(fd, &config, sizeof config, 0) != (ssize_t)sizeof config ||
+        config.listener_count > SERVICE_LISTENERS_MAX)
+        return INVALID(error, "it has no header");
+    *ret_listeners = config.listener_count;
+    return 0;
+}
+
+int service_config_read(int fd, struct service_setup *ret_setup, struct error *error)
+{
+    cleanup_free uint8_t *bytes = NULL;
+    struct stat status;
     size_t length = 0;
 
+    if (fstat(fd, &status) < 0 || lseek(fd, 0, SEEK_SET) != 0)
+        return error_errno(error, -errno, "cannot read the configuration");
+    bytes = malloc((size_t)status.st_size + 1);
     if (!bytes)
         return error_errno(error, -ENOMEM, "cannot read the configuration");
-    if (lseek(fd, 0, SEEK_SET) != 0)
-        return error_errno(error, -errno, "cannot read the configuration");
-    while (length <= size_max) {
-        ssize_t got = read(fd, bytes + length, size_max + 1 - length);
+    while (length < (size_t)status.st_size) {
+        ssize_t got = read(fd, bytes + length, (size_t)status.st_size - length);
 
         if (got < 0 && errno == EINTR)
             continue;
@@ -141,5 +207,5 @@ int service_config_read(int fd, struct service_config *ret_config,
             break;
         length += (size_t)got;
     }
-    return service_config_parse(bytes, length, ret_config, ret_listeners, error);
+    return service_config_parse(bytes, length, ret_setup, error);
 }

@@ -4,12 +4,24 @@
 #include "base/diag.h"
 #include "service/protocol.h"
 
-/* Takes apart the `length` bytes of the configuration: a struct service_config, then its listeners.
- * The bytes are hostile. On success *ret_listeners has config.listener_count items, which the
- * caller frees. -EINVAL and a sentence otherwise. */
-int service_config_parse(const void *bytes, size_t length, struct service_config *ret_config,
-                         struct service_listener **ret_listeners, struct error *error);
+/* The parts of the configuration, each owned. */
+struct service_setup {
+    struct service_config config;
+    struct service_listener *listeners; /* config.listener_count */
+    struct known_range *known;          /* config.known_count */
+    uint8_t *policy; /* config.policy_length bytes of a transcript, not yet read */
+};
+
+/* Takes apart the `length` bytes of the configuration, which are hostile. On success the caller
+ * frees *ret_setup; -EINVAL and a sentence otherwise. */
+int service_config_parse(const void *bytes, size_t length, struct service_setup *ret_setup,
+                         struct error *error);
 
 /* Reads the whole of `fd` (a memory file) and parses it. */
-int service_config_read(int fd, struct service_config *ret_config,
-                        struct service_listener **ret_listeners, struct error *error);
+int service_config_read(int fd, struct service_setup *ret_setup, struct error *error);
+
+/* Reads only how many listeners there are (at most SERVICE_LISTENERS_MAX), for one who must not
+ * look at the rest yet. */
+int service_config_count(int fd, uint32_t *ret_listeners, struct error *error);
+
+void service_setup_free(struct service_setup *setup);

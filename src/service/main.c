@@ -17,6 +17,7 @@
 #include "jail/seccomp.h"
 #include "service/config.h"
 #include "service/denials.h"
+#include "service/judge.h"
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/supply.h"
@@ -33,7 +34,6 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #define EXIT_FAILED 125
 
@@ -55,8 +55,8 @@
 #define DRAIN_POLL_MS 2
 
 struct service {
-    struct service_config config;
-    struct service_listener *listeners;
+    struct service_setup setup;
+    struct judge *judge; /* NULL: nothing is decided here */
     bool has_nflog;
     struct loop *loop;
     struct service_log log;
@@ -106,24 +106,20 @@ static int occupy(int fd, struct error *error)
     return 0;
 }
 
-/* Closes what we were not given. How many listeners there are is taken from the size of the
- * configuration, which is compared with its contents later. Standard input and output go: a pipe
+/* Closes what we were not given. Of the configuration only the number of listeners is looked at.
+ * Standard input and output go: a pipe
  * held open by us would keep its reader waiting; standard error goes when we are ready. */
 static int sort_descriptors(struct service *service, struct error *error)
 {
-    struct stat stat;
-    size_t count = 0;
-    int code = 0;
+    uint32_t count = 0;
+    int code;
 
-    if (fstat(SERVICE_CONFIG_FD, &stat) < 0 || !is_open(SERVICE_INIT_FD) ||
-        !is_open(SERVICE_REPORT_FD))
+    if (!is_open(SERVICE_CONFIG_FD) || !is_open(SERVICE_INIT_FD) || !is_open(SERVICE_REPORT_FD))
         return error_set(error, -EBADF, "netjail-service is started by netjail only");
-    if ((uint64_t)stat.st_size > sizeof(struct service_config))
-        count = ((size_t)stat.st_size - sizeof(struct service_config)) /
-                sizeof(struct service_listener);
-    if (count > SERVICE_LISTENERS_MAX)
-        return error_set(error, -EINVAL, "invalid configuration: %zu listeners", count);
-    if (close_range(SERVICE_FIRST_LISTENER + (unsigned)count, UINT_MAX, 0) < 0)
+    code = service_config_count(SERVICE_CONFIG_FD, &count, error);
+    if (code < 0)
+        return code;
+    if (close_range(SERVICE_FIRST_LISTENER + count, UINT_MAX, 0) < 0)
         return error_errno(error, -errno, "cannot close inherited descriptors");
     service->has_nflog = is_open(SERVICE_NFLOG_FD);
     service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
@@ -262,8 +258,8 @@ static uint32_t fit_limit(const struct service_config *config)
 
 static int take_listeners(struct service *service, struct error *error)
 {
-    for (uint32_t i = 0; i < service->config.listener_count; i++) {
-        const struct service_listener *listener = &service->listeners[i];
+    for (uint32_t i = 0; i < service->setup.config.listener_count; i++) {
+        const struct service_listener *listener = &service->setup.listeners[i];
         int fd = SERVICE_FIRST_LISTENER + (int)i;
         int code = listener->protocol == IPPROTO_TCP
                        ? tcp_relay_listen(service->tcp, fd, listener, error)
@@ -277,7 +273,7 @@ static int take_listeners(struct service *service, struct error *error)
 
 static int start_log(struct service *service, struct error *error)
 {
-    const struct service_config *config = &service->config;
+    const struct service_config *config = &service->setup.config;
 
     if (!config->log)
         return 0;
@@ -289,11 +285,11 @@ static int start_log(struct service *service, struct error *error)
 
 static int start_relays(struct service *service, struct error *error)
 {
-    uint32_t limit = fit_limit(&service->config);
+    uint32_t limit = fit_limit(&service->setup.config);
     int code =
         supply_open(service->loop, SERVICE_INIT_FD, jail_ended, service, &service->supply, error);
 
-    if (service->config.limit_given && limit < service->config.connection_limit)
+    if (service->setup.config.limit_given && limit < service->setup.config.connection_limit)
         service_log_limit(&service->log, "open files (ulimit -n) suffice for %u connections only",
                           limit);
     if (code == 0)
@@ -309,13 +305,15 @@ static int start_relays(struct service *service, struct error *error)
 
 static int start(struct service *service, struct error *error)
 {
-    int code = service_config_read(SERVICE_CONFIG_FD, &service->config, &service->listeners, error);
+    int code = service_config_read(SERVICE_CONFIG_FD, &service->setup, error);
 
+    if (code == 0 && service->setup.config.policy_length > 0)
+        code = judge_new(&service->setup, &service->judge, error);
     if (code == 0)
         code = loop_new(&service->loop, error);
     if (code < 0)
         return code;
-    service->log.jail_name = service->config.jail_name;
+    service->log.jail_name = service->setup.config.jail_name;
     service->log.loop = service->loop;
     service->report = (struct loop_source){
         .fd = SERVICE_REPORT_FD, .ready = supervisor_spoke, .context = service};
@@ -348,7 +346,8 @@ static void service_end(struct service *service)
     udp_relay_free(service->udp);
     supply_close(service->supply);
     loop_free(service->loop);
-    free(service->listeners);
+    judge_free(service->judge);
+    service_setup_free(&service->setup);
 }
 
 static int serve(struct service *service, struct error *error)

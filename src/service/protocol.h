@@ -1,14 +1,14 @@
 /* What passes between the supervisor, netjail-service and init: fixed-size messages only.
  *
  * The supervisor starts the service with its configuration on SERVICE_CONFIG_FD (a sealed memfd:
- * struct service_config, then the listeners), the channel to init on SERVICE_INIT_FD
- * (SOCK_SEQPACKET), the NFLOG socket on SERVICE_NFLOG_FD when log is set, a channel to the
- * supervisor on SERVICE_REPORT_FD (SOCK_SEQPACKET: the reports below; its end tells each side that
- * the other is gone), and its listening sockets from SERVICE_FIRST_LISTENER on, in the order of the
- * table. */
+ * struct service_config, then listeners, known ranges and the texts of the policy), the channel to
+ * init on SERVICE_INIT_FD (SOCK_SEQPACKET), the NFLOG socket on SERVICE_NFLOG_FD when log is set, a
+ * channel to the supervisor on SERVICE_REPORT_FD (SOCK_SEQPACKET: the reports below; its end tells
+ * each side that the other is gone), and its listening sockets from SERVICE_FIRST_LISTENER on, in
+ * the order of the table. */
 #pragma once
 
-#include "base/addr.h"
+#include "policy/decide.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,6 +22,7 @@
 
 #define SERVICE_MAGIC         0x6e6a7376u
 #define SERVICE_LISTENERS_MAX 4096
+#define SERVICE_KNOWN_MAX     65536
 
 /* Jail addresses a connection is made to, tried in order: link address of the listener's family,
  * loopback of that family, loopback of the other family. */
@@ -37,6 +38,8 @@ struct service_listener {
 struct service_config {
     uint32_t magic;
     uint32_t listener_count;
+    uint32_t known_count;   /* struct known_range */
+    uint64_t policy_length; /* bytes of policy/transcript.h; 0: the service decides nothing */
     uint32_t connection_limit;
     bool limit_given; /* by the policy: said when descriptors do not suffice for it */
     bool log;

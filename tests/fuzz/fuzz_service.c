@@ -1,9 +1,10 @@
-/* What netjail-service parses: its configuration (first byte even), messages of the packet log
- * (odd). */
+/* What netjail-service parses: its configuration with the policy in it (first byte even), messages
+ * of the packet log (odd). */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "service/config.h"
 #include "service/denials.h"
+#include "service/judge.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,15 +39,19 @@ static void check_config(const struct service_config *config, const struct servi
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    cleanup_free struct service_listener *listeners = NULL;
-    struct service_config config;
+    struct service_setup setup = {0};
+    struct judge *judge;
     struct error error = {0};
 
     if (size == 0)
         return 0;
-    if (data[0] & 1)
+    if (data[0] & 1) {
         (void)nflog_each(data + 1, size - 1, print, NULL);
-    else if (service_config_parse(data + 1, size - 1, &config, &listeners, &error) == 0)
-        check_config(&config, listeners);
+    } else if (service_config_parse(data + 1, size - 1, &setup, &error) == 0) {
+        check_config(&setup.config, setup.listeners);
+        if (judge_new(&setup, &judge, &error) == 0)
+            judge_free(judge);
+        service_setup_free(&setup);
+    }
     return 0;
 }

@@ -135,9 +135,12 @@ def listener_bytes(protocol, port, targets):
     return body + bytes(56 - len(body))  # sizeof(struct service_listener)
 
 
+HEAD = 224  # sizeof(struct service_config)
+
+
 def config_bytes(listeners, limit):
-    head = struct.pack('=IIIBB64s128s', 0x6e6a7376, len(listeners), limit, 0, 0, b'test', b'test.conf')
-    return head + bytes(208 - len(head)) + b''.join(listeners)
+    head = struct.pack('@IIIQIBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 1, 0, 0, b'test', b'test.conf')
+    return head + b''.join(listeners)
 
 
 class Service:
@@ -480,9 +483,9 @@ def test_supervisor_gone(path):
 def test_bad_config(path):
     good = config_bytes([listener_bytes(TCP, ECHO, LOCAL)], 10)
     for what, bad in {'empty': b'', 'short': good[:-1], 'long': good + b'\0', 'magic': b'\1' + good[1:],
-                      'bool': good[:12] + b'\2' + good[13:],
-                      'port': good[:208] + struct.pack('=BBH', TCP, 2, 0) + good[212:],
-                      'count': good[:208] + struct.pack('=BBH', TCP, 4, 80) + good[212:]}.items():
+                      'bool': good[:28] + b'\2' + good[29:],
+                      'port': good[:HEAD] + struct.pack('=BBH', TCP, 2, 0) + good[HEAD + 4:],
+                      'count': good[:HEAD] + struct.pack('=BBH', TCP, 4, 80) + good[HEAD + 4:]}.items():
         service = Service(path, [(TCP, ECHO, LOCAL)], config=bad or b'x')
         expect(not service.is_ready, f'{what}: it started')
         expect(os.waitstatus_to_exitcode(service.end()) == 125, f'{what}: exit status')

@@ -249,37 +249,57 @@ static void test_rate(void **state)
     loop_free(loop);
 }
 
+static int parse_config(const void *whole, size_t length)
+{
+    struct service_setup setup = {0};
+    struct error error = {0};
+    int code = service_config_parse(whole, length, &setup, &error);
+
+    if (code == 0) {
+        assert_int_equal(setup.listeners[0].jail_port, 80);
+        assert_int_equal(setup.known[0].kind, KNOWN_HOST);
+        assert_memory_equal(setup.policy, "text", 4);
+    }
+    service_setup_free(&setup);
+    return code;
+}
+
 static void test_config(void **state)
 {
     struct {
         struct service_config config;
         struct service_listener listener;
-    } whole = {.config = {.magic = SERVICE_MAGIC,
-                          .listener_count = 1,
-                          .connection_limit = 10,
-                          .jail_name = "web"},
-               .listener = {.protocol = IPPROTO_TCP,
-                            .target_count = 1,
-                            .jail_port = 80,
-                            .targets = {{.family = ADDR_V4, .bytes = {127, 0, 0, 1}}}}};
-    struct service_config config;
-    struct service_listener *listeners = NULL;
-    struct error error = {0};
+        struct known_range known;
+        char policy[4];
+    } __attribute__((packed))
+    whole = {.config = {.magic = SERVICE_MAGIC,
+                        .listener_count = 1,
+                        .known_count = 1,
+                        .policy_length = 4,
+                        .connection_limit = 10,
+                        .jail_name = "web"},
+             .listener = {.protocol = IPPROTO_TCP,
+                          .target_count = 1,
+                          .jail_port = 80,
+                          .targets = {{.family = ADDR_V4, .bytes = {127, 0, 0, 1}}}},
+             .known = {KNOWN_HOST, {{ADDR_V4, {192, 0, 2, 1}}, {ADDR_V4, {192, 0, 2, 1}}}},
+             .policy = {'t', 'e', 'x', 't'}};
 
     (void)state;
-    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error), 0);
-    assert_int_equal(listeners[0].jail_port, 80);
-    free(listeners);
+    assert_int_equal(parse_config(&whole, sizeof whole), 0);
     for (size_t length = 0; length < sizeof whole; length++)
-        assert_int_equal(service_config_parse(&whole, length, &config, &listeners, &error),
-                         -EINVAL);
+        assert_int_equal(parse_config(&whole, length), -EINVAL);
     whole.listener.targets[0].bytes[7] = 1; /* an IPv4 address ends after four bytes */
-    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error),
-                     -EINVAL);
+    assert_int_equal(parse_config(&whole, sizeof whole), -EINVAL);
     whole.listener.targets[0].bytes[7] = 0;
+    whole.known.range.last.bytes[3] = 0; /* before the first */
+    assert_int_equal(parse_config(&whole, sizeof whole), -EINVAL);
+    whole.known.range.last.bytes[3] = 1;
+    whole.config.policy_length = UINT64_MAX - 2;
+    assert_int_equal(parse_config(&whole, sizeof whole), -EINVAL);
+    whole.config.policy_length = 4;
     memset(whole.config.jail_name, 'a', sizeof whole.config.jail_name);
-    assert_int_equal(service_config_parse(&whole, sizeof whole, &config, &listeners, &error),
-                     -EINVAL);
+    assert_int_equal(parse_config(&whole, sizeof whole), -EINVAL);
 }
 
 int main(void)
