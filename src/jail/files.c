@@ -1,11 +1,11 @@
 /* The jail's mount namespace: /proc, /sys and /run; all other files are the host's.
  *
  * Runs in init with CAP_SYS_ADMIN over the mount namespace, before the identity is taken. Order:
- * propagation off -> /proc (masks.c reads descriptors through it) -> /sys -> /run -> /proc/sys
- * read-only last, since the sysctls are still written through the descriptor kept from before. What
- * cannot be mounted ends the start; nothing weaker is chosen. What must not happen: a mount that
- * reaches the host (the first step makes everything a slave), or the old /proc, /sys or /run
- * reachable through the current directory. */
+ * propagation off -> /proc (masks.c reads descriptors through it) -> /sys -> /run -> resolv.conf
+ * and its like (name_files.c) -> /proc/sys read-only last, since the sysctls are still written
+ * through the descriptor kept from before. What cannot be mounted ends the start; nothing weaker is
+ * chosen. What must not happen: a mount that reaches the host (the first step makes everything a
+ * slave), or the old /proc, /sys or /run reachable through the current directory. */
 #include "jail/files.h"
 
 #include "base/cleanup.h"
@@ -114,7 +114,7 @@ static bool is_below(const char *path, const char *directory)
 /* A current directory in what is covered would still be the host's. */
 static int cwd_note(char cwd[4096], struct error *error)
 {
-    static const char *const covered[] = {"/proc", "/sys", "/run", "/var/run", "/etc/ssh"};
+    static const char *const covered[] = {"/proc", "/sys", "/run", "/var/run", "/etc"};
     char path[4096];
     long length =
         syscall(SYS_getcwd, path, sizeof path); /* no search by readdir() as in the library */
@@ -166,6 +166,7 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
                 struct error *error)
 {
     const struct policy *policy = setup->policy;
+    struct name_files names;
     int status = cwd_note(ret_files->cwd, error);
 
     if (status == 0 && mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
@@ -176,13 +177,16 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         status = proc_mount(error);
     if (status == 0)
         status = sys_mount(error);
+    name_files_look(setup, &names);
     if (status == 0 && policy->unix_sockets == UNIX_SOCKETS_MASKED) {
-        status = masks_setup("/run", error);
+        status = masks_setup("/run", names.in_run[0] ? names.in_run : NULL, error);
         ret_files->run_covered = status > 0;
         if (status >= 0)
-            status = masks_setup("/var/run", error);
+            status = masks_setup("/var/run", NULL, error);
         status = status > 0 ? 0 : status;
     }
+    if (status == 0)
+        status = name_files_setup(setup, &names, error);
     if (status == 0 && user_namespace)
         status = ssh_cover(error);
     if (status < 0)

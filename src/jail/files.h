@@ -20,8 +20,25 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
                 struct error *error);
 
 /* Hides the host's sockets below `root` ("/run") by a tmpfs with everything else bound into it.
- * Returns 1, or 0 when there is nothing to hide: no such directory, or a symbolic link. */
-int masks_setup(const char *root, struct error *error);
+ * `hidden`: one more path below it that is left out; NULL: none. Returns 1, or 0
+ * when there is nothing to hide: no such directory, or a symbolic link. */
+int masks_setup(const char *root, const char *hidden, struct error *error);
+
+/* Covers `root` by a tmpfs with everything but `hidden` (names below it; NULL ends the list) bound
+ * into it. */
+#define MASK_PATHS_MAX 2
+int masks_cover(const char *root, const char *const hidden[MASK_PATHS_MAX], struct error *error);
+
+/* The jail's own resolv.conf, hosts and nsswitch.conf. Looked at before /run is covered, put in
+ * place after it. */
+struct name_files {
+    bool wanted;
+    bool covers_etc;  /* /etc lacks a file that must be there: /etc itself is covered */
+    char in_run[256]; /* /etc/resolv.conf is a symbolic link to this path below /run; "": not */
+};
+void name_files_look(const struct jail_setup *setup, struct name_files *ret_files);
+int name_files_setup(const struct jail_setup *setup, const struct name_files *files,
+                     struct error *error);
 
 /* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`links` false)
  * leaves out those of links that do not exist yet and those that need the identity's gid mapped;

@@ -67,6 +67,13 @@ enum judgement {
     MASKED,
 };
 
+struct mask {
+    int host_fd;               /* the host's directory, covered */
+    const char *root;          /* where the tmpfs is */
+    bool by_patterns;          /* what `masked` says is hidden */
+    const char *const *hidden; /* and these paths below it; MASK_PATHS_MAX, or fewer and NULL */
+};
+
 /* Length of the first `count` components of a path. */
 static size_t components(const char *path, size_t count)
 {
@@ -77,11 +84,31 @@ static size_t components(const char *path, size_t count)
     return length;
 }
 
-static enum judgement judge(const char *path)
+/* The same for one path that is no pattern. */
+static enum judgement judge_one(const char *path, const char *hidden)
+{
+    size_t length = strlen(path);
+
+    if (strncmp(path, hidden, length) != 0)
+        return BIND;
+    return hidden[length] == '\0' ? MASKED : hidden[length] == '/' ? OPEN : BIND;
+}
+
+static enum judgement judge(const struct mask *mask, const char *path)
 {
     enum judgement found = BIND;
     size_t depth = 1;
 
+    for (size_t i = 0; i < MASK_PATHS_MAX && mask->hidden[i]; i++) {
+        enum judgement judgement = judge_one(path, mask->hidden[i]);
+
+        if (judgement == MASKED)
+            return MASKED;
+        if (judgement == OPEN)
+            found = OPEN;
+    }
+    if (!mask->by_patterns)
+        return found;
     for (const char *slash = path; (slash = strchr(slash, '/')); slash++)
         depth++;
     for (size_t i = 0; i < ARRAY_LENGTH(masked); i++) {
@@ -98,11 +125,6 @@ static enum judgement judge(const char *path)
     }
     return found;
 }
-
-struct mask {
-    int host_fd;      /* the host's directory, covered */
-    const char *root; /* where the tmpfs is */
-};
 
 static int directory_fill(const struct mask *mask, const char *path, int depth,
                           struct error *error);
@@ -159,7 +181,7 @@ static int link_copy(const struct mask *mask, const char *path, const char *targ
 
 static int entry_take(const struct mask *mask, const char *path, int depth, struct error *error)
 {
-    enum judgement judgement = judge(path);
+    enum judgement judgement = judge(mask, path);
     char target[4200];
     struct stat state;
 
@@ -205,10 +227,10 @@ static int directory_fill(const struct mask *mask, const char *path, int depth, 
     return status;
 }
 
-int masks_setup(const char *root, struct error *error)
+static int cover(struct mask mask, struct error *error)
 {
+    const char *root = mask.root;
     cleanup_fd int host_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    struct mask mask = {.host_fd = host_fd, .root = root};
     struct stat state;
     char options[32];
 
@@ -218,13 +240,27 @@ int masks_setup(const char *root, struct error *error)
                    : error_errno(error, -errno, "cannot open %s", root);
     if (fstat(host_fd, &state) < 0)
         return error_errno(error, -errno, "cannot look at %s", root);
+    mask.host_fd = host_fd;
     (void)snprintf(options, sizeof options, "mode=%o", state.st_mode & 07777u); /* fits */
     if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0) {
-        (void)error_errno(error, -errno, "cannot hide the host's sockets in %s", root);
-        error_hint(error, "`unix-sockets host` leaves them reachable");
+        (void)error_errno(error, -errno, "cannot cover %s", root);
+        if (mask.by_patterns)
+            error_hint(error, "it hides the host's sockets; `unix-sockets host` leaves them");
         return error->code;
     }
     int status = directory_fill(&mask, ".", 0, error);
 
     return status < 0 ? status : 1;
+}
+
+int masks_setup(const char *root, const char *hidden, struct error *error)
+{
+    const char *const paths[MASK_PATHS_MAX] = {hidden};
+
+    return cover((struct mask){.root = root, .by_patterns = true, .hidden = paths}, error);
+}
+
+int masks_cover(const char *root, const char *const hidden[MASK_PATHS_MAX], struct error *error)
+{
+    return cover((struct mask){.root = root, .hidden = hidden}, error);
 }

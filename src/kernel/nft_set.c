@@ -178,6 +178,8 @@ struct nftnl_set *nft_set_new(const struct op *op, uint32_t id)
     nftnl_set_set_u32(set, NFTNL_SET_ID, id);
     nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, key_type(&op->set.key));
     nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_kernel_key_size(&op->set.key));
+    if (op->set.size > 0)
+        nftnl_set_set_u32(set, NFTNL_SET_DESC_SIZE, op->set.size);
     bool done = set_names(set, op) && set_data_kind(set, op, &flags) && set_user_data(set, op) &&
                 (!is_concatenation || !op->set.is_interval || set_fields(set, &op->set.key)) &&
                 (!op->set.has_counter || set_counter(set));

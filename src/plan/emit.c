@@ -63,6 +63,7 @@ void emit_set(const struct emit *emit, const struct set_definition *set)
     op->set.is_interval = set->is_interval;
     op->set.has_timeout = set->has_timeout;
     op->set.has_counter = set->has_counter;
+    op->set.size = set->size;
     op->set.data = set->data;
 }
 

@@ -12,6 +12,7 @@ struct set_definition {
     bool is_interval;
     bool has_timeout;
     bool has_counter;
+    uint32_t size;
     enum nft_set_data data;
 };
 

@@ -239,6 +239,7 @@ struct op {
             bool is_interval; /* elements carry first and last key (concatenation: per field) */
             bool has_timeout; /* elements may carry a timeout */
             bool has_counter; /* a counter per element */
+            uint32_t size;    /* the most elements it takes; 0: no limit */
             enum nft_set_data data;
         } set;
         struct {
@@ -315,6 +316,8 @@ struct plan {
     struct position host_where; /* the first statement that asked for one */
     bool needs_service;         /* has OP_LISTEN, a log that the service reads, or `decides` */
     bool pings;                 /* some rule admits ICMP or ICMPv6 out */
+    uint32_t name_sets_count;   /* sets of resolved names in the jail's table (plan/dynamic.h) */
+    uint32_t jail_sets_count;   /* sets of running jails there */
 };
 
 /* Who serves what OP_LISTEN opened. Its one argument is the jail's name, for whoever looks at the

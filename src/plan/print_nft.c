@@ -275,6 +275,8 @@ static void print_set_body(const struct op *op, struct buf *out)
         buf_printf(out, " : %s . inet_service",
                    op->set.data == SET_DATA_ADDR4_PORT ? "ipv4_addr" : "ipv6_addr");
     buf_puts(out, ";");
+    if (op->set.size > 0)
+        buf_printf(out, " size %u;", op->set.size);
     if (op->set.is_interval || op->set.has_timeout)
         buf_printf(out, " flags %s%s%s;", op->set.is_interval ? "interval" : "",
                    op->set.is_interval && op->set.has_timeout ? "," : "",

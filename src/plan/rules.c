@@ -3,7 +3,7 @@
  * Neighbouring rules form a group as long as any two of them have the same verdict or cannot match
  * the same packet: then their order does not matter, and the group becomes one set for each verdict
  * and shape of match (group.c). `rate`, `log` and large sets make a rule stand on its own
- * (rule_alone.c), and end the group before it.
+ * (rules_alone.c), and end the group before it; so do names and jails, whose addresses come later.
  *
  * Pure. What must not happen: a packet that gets another verdict than the first matching rule's.
  * tests/unit/test_rules.c holds the result against that definition with random policies. */
@@ -210,19 +210,10 @@ static void group_flush(struct rules_context *context, struct boxes *group,
     group->list_count = 0;
 }
 
-/* Names cannot be compiled: their addresses are not known before the resolver asks for them. */
-static int check_set(struct rules_context *context, const struct set *set)
+/* Does it look at sets whose contents come and go? */
+static bool rule_is_dynamic(const struct rule *rule)
 {
-    for (size_t i = 0; i < set->items_count; i++) {
-        const struct set_item *item = &set->items[i];
-
-        if (item->kind == SET_NAME || item->kind == SET_SUFFIX || item->kind == SET_JAIL) {
-            (void)diag_error(context->diags, item->where, "'%s': names are not available yet",
-                             item->name); /* nothing to add to the message */
-            return -EOPNOTSUPP;
-        }
-    }
-    return 0;
+    return rule->to_names || rule->to_jails || rule->from_jails;
 }
 
 static void group_append(struct rules_context *context, struct boxes *group,
@@ -232,21 +223,24 @@ static void group_append(struct rules_context *context, struct boxes *group,
         *ARENA_PUSH(context->scratch, group, list) = boxes->list[i];
 }
 
-int rules_compile(struct rules_context *context, enum direction direction, const char *chain)
+void rules_compile(struct rules_context *context, enum direction direction, const char *chain)
 {
     const struct policy *policy = context->policy;
     struct boxes group = {0};
     struct boxes boxes = {0};
+    uint32_t names = 0; /* set of the rule before */
 
     for (size_t i = 0; i < policy->rules_count; i++) {
         const struct rule *rule = &policy->rules[i];
 
         if (rule->direction != direction)
             continue;
-        if (check_set(context, &rule->from) < 0 || check_set(context, &rule->to) < 0)
-            return -EOPNOTSUPP;
+        if (rule->to_names && rule->to_names == names)
+            continue; /* says the same as the rule before, with whom it shares the set */
+        names = rule->to_names;
         boxes.list_count = 0;
-        if (rule->rate.given || rule->log || !rule_boxes(context, rule, &boxes)) {
+        if (rule->rate.given || rule->log || rule_is_dynamic(rule) ||
+            !rule_boxes(context, rule, &boxes)) {
             group_flush(context, &group, direction, chain);
             rule_emit_alone(context, rule, chain);
             continue;
@@ -256,5 +250,4 @@ int rules_compile(struct rules_context *context, enum direction direction, const
         group_append(context, &group, &boxes);
     }
     group_flush(context, &group, direction, chain);
-    return 0;
 }

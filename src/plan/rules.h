@@ -30,14 +30,17 @@ struct rules_context {
     size_t checks_left; /* pairs of matches that may still be compared; rules_begin() sets it */
 };
 
+/* The sets whose contents come and go (plan/dynamic.h), empty. */
+void rules_emit_dynamic_sets(struct rules_context *context);
+
 /* The chain that refuses at once: TCP reset, else administratively prohibited. */
 #define CHAIN_REFUSE "refuse"
 
 void rules_begin(struct rules_context *context);
 
-/* Appends the rules of `direction` to `chain`, in first-match order. 0, or -EOPNOTSUPP with an
- * error in the diags for a set whose contents are not known (names). */
-int rules_compile(struct rules_context *context, enum direction direction, const char *chain);
+/* Appends the rules of `direction` to `chain`, in first-match order; the sets that they look into
+ * (rules_emit_dynamic_sets()) are there already. */
+void rules_compile(struct rules_context *context, enum direction direction, const char *chain);
 
 /* The addresses of one family that a set covers (absent: all of them); lives in the scratch arena.
  */

@@ -362,14 +362,12 @@ int build_jail_table(struct build *build)
     emit_chains(&own);
     emit_refuse(&own);
     emit_loopback(build, &own);
+    rules_emit_dynamic_sets(&context);
     for (int i = 0; i < DIRECTION_COUNT; i++) {
         enum direction direction = (enum direction)i;
-        int code;
 
         emit_prologue(build, &own, direction);
-        code = rules_compile(&context, direction, chain_names[i]);
-        if (code < 0)
-            return code;
+        rules_compile(&context, direction, chain_names[i]);
         if (direction == DIRECTION_IN)
             emit_published(build, &own);
         emit_default(&context, direction);

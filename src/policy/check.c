@@ -62,6 +62,8 @@ int policy_check(struct policy *policy, struct diags *diags)
     check_rules(policy, diags);
     check_names_refused(policy, diags);
     check_shadowed(policy, diags);
+    names_number(policy);
+    check_dns(policy, diags);
     check_user(policy, diags);
     return diags->error_count ? -EINVAL : 0;
 }

@@ -13,6 +13,10 @@ void check_publishes(const struct policy *policy, struct diags *diags);
 void check_rules(const struct policy *policy, struct diags *diags);
 void check_names_refused(const struct policy *policy, struct diags *diags);
 void check_shadowed(const struct policy *policy, struct diags *diags);
+void check_dns(const struct policy *policy, struct diags *diags);
+
+/* Numbers the sets of names and of jails, and decides whether there is a resolver. */
+void names_number(struct policy *policy);
 
 /* Is `addr` in a prefix of the link: of its addresses, or with `address auto` of its network? */
 bool link_reaches(const struct policy *policy, const struct link *link, const struct addr *addr);

@@ -88,6 +88,23 @@ static int dns_search(struct parser *parser, void *context)
     return 0;
 }
 
+/* NAME or *.SUFFIX. */
+static int one_private(struct parser *parser, struct named_item *item)
+{
+    struct token word;
+    size_t skip;
+
+    item->where = parser->token.where;
+    if (parser_word(parser, "a DNS name", &word) < 0)
+        return -EINVAL;
+    skip = word.length > 2 && memcmp(word.text, "*.", 2) == 0 ? 2 : 0;
+    if (parse_dns_name(parser, &word, word.text + skip, word.length - skip, &item->name) < 0)
+        return -EINVAL;
+    if (skip > 0)
+        item->name = arena_printf(parser->arena, "*.%s", item->name);
+    return 0;
+}
+
 static int dns_private(struct parser *parser, void *context)
 {
     struct dns *dns = context;
@@ -95,7 +112,7 @@ static int dns_private(struct parser *parser, void *context)
     do {
         struct named_item item;
 
-        if (one_name(parser, &item) < 0)
+        if (one_private(parser, &item) < 0)
             return -EINVAL;
         if (dns->privates_count >= ITEMS_MAX)
             return too_many(parser);

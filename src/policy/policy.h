@@ -102,6 +102,11 @@ struct rule {
     bool log;
     const char *log_text; /* NULL: none */
     struct position where;
+    /* Numbers of the sets whose contents come and go while the jail runs; 0: none. Filled by
+     * policy_check(). */
+    uint32_t to_names;   /* the addresses of the DNS names in `to`, as resolved; `allow` only */
+    uint32_t to_jails;   /* those of the running jails in `to` */
+    uint32_t from_jails; /* in `from` */
 };
 
 struct route {
@@ -283,6 +288,9 @@ struct policy {
     struct position defaults_where[DIRECTION_COUNT];
     struct rule *rules; /* in the order of the text: the first that matches decides */
     size_t rules_count, rules_capacity;
+    uint32_t name_sets_count; /* sets of resolved names: numbers 1..count in rules */
+    uint32_t jail_sets_count; /* sets of running jails, likewise */
+    bool needs_resolver;      /* the jail has a name server of its own (policy_check()) */
     struct publish *publishes;
     size_t publishes_count, publishes_capacity;
     struct expose *exposes;

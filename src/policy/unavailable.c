@@ -50,8 +50,8 @@ int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
         refuse_set(&memo, &policy->rules[i].from, diags);
         refuse_set(&memo, &policy->rules[i].to, diags);
     }
-    if (policy->dns.given)
-        refuse(diags, policy->dns.where, "'dns'");
+    if (policy->dns.given && policy->dns.directs_count == 0)
+        refuse(diags, policy->dns.where, "'dns' without 'direct'");
     for (size_t i = 0; i < policy->exposes_count; i++)
         refuse(diags, policy->exposes[i].where, "'expose'");
     if (policy->log_denied && policy->log_target == LOG_JOURNAL)
