@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdalign.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -169,6 +170,27 @@ int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct 
     int status = kept_check(&kept, error);
 
     return status < 0 ? status : descriptors_judge(&kept, close_found, NULL, error);
+}
+
+/* Without opendir(3): it allocates. */
+void descriptors_forget(void)
+{
+    cleanup_fd int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    alignas(struct dirent64) char buffer[2048];
+    ssize_t length;
+
+    while (directory >= 0 && (length = getdents64(directory, buffer, sizeof buffer)) > 0) {
+        const struct dirent64 *entry;
+
+        for (ssize_t at = 0; at < length; at += entry->d_reclen) {
+            entry = (const struct dirent64 *)(const void *)(buffer + at);
+            int fd = (int)strtol(entry->d_name, NULL, 10);
+            int flags = fd < FIRST_FD ? FD_CLOEXEC : fcntl(fd, F_GETFD);
+
+            if (flags >= 0 && !(flags & FD_CLOEXEC))
+                (void)close(fd); /* the caller's: the command has its own */
+        }
+    }
 }
 
 int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *ret_text,

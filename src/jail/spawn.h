@@ -25,5 +25,9 @@ bool terminal_is_ours(void);
 /* Closes the inherited descriptors that the command must not have (see descriptors.c). */
 int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);
 
+/* Closes what this process has inherited from 3 on, so that the caller's pipes end when the command
+ * closes them. What cannot be listed (no /proc) stays open. Allocates nothing. */
+void descriptors_forget(void);
+
 /* NETJAIL_NAME, NETJAIL_POLICY; LISTEN_PID and WATCHDOG_PID rewritten for this process. */
 int environment_set(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);

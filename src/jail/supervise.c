@@ -205,6 +205,7 @@ static void watch_signal(struct watch *watch)
  * go to stderr. */
 static void streams_close(void)
 {
+    descriptors_forget();
     cleanup_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     if (null < 0)
