@@ -1,6 +1,6 @@
 # netjail: build, test, install.
 #
-#   make            build/netjail, build/netjailctl, build/netjail-service
+#   make            build/netjail, build/netjailctl and two helpers
 #   make try        a guided tour in a fake host made of namespaces; changes nothing here
 #   make check      every test; installs what they need (apt), see tests/README.md
 #   make lint       structure and style: headers, purity, vocabulary, cppcheck, clang-tidy
@@ -65,7 +65,7 @@ KERNEL := $(wildcard src/kernel/*.c)
 GENERATORS := $(wildcard src/jail/*_gen.c)
 JAIL := $(filter-out $(GENERATORS),$(wildcard src/jail/*.c))
 SERVICE := $(wildcard src/service/*.c)
-WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c,$(wildcard wrapper/*.c))
+WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c wrapper/netjail-lookup.c,$(wildcard wrapper/*.c))
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
@@ -73,7 +73,7 @@ LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
 SERVICE_JAIL := src/jail/privs.c src/jail/privs_service.c src/jail/seccomp_service.c
 SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 
-PROGRAMS := $(B)/netjail $(B)/netjailctl $(B)/netjail-service
+PROGRAMS := $(B)/netjail $(B)/netjailctl $(B)/netjail-service $(B)/netjail-lookup
 
 .PHONY: all
 all: $(PROGRAMS)
@@ -106,6 +106,10 @@ $(B)/netjailctl: $(B)/obj/wrapper/netjailctl.o $(B)/libnetjail.a
 $(B)/netjail-service: $(SERVICE_OBJECTS)
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(SERVICE_LIBS)
 
+# The modules of the user databases are shared libraries.
+$(B)/netjail-lookup: $(call objects,wrapper/netjail-lookup.c) $(B)/libnetjail.a
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS)
+
 # Unit tests: tests/unit/test_*.c, each a cmocka program of its own.
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -117,8 +121,13 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libservice.a $(B)/libnetjail.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS) $(CMOCKA_LIBS)
 
+# Helpers are looked for beside the running program.
+$(B)/unit/netjail-lookup: $(B)/netjail-lookup
+	@mkdir -p $(@D)
+	ln -sf ../netjail-lookup $@
+
 .PHONY: unit
-unit: $(UNIT_TESTS)
+unit: $(UNIT_TESTS) $(B)/unit/netjail-lookup
 
 .PRECIOUS: $(B)/obj/%.o
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

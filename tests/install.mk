@@ -1,7 +1,7 @@
 # make install PREFIX=/usr/local DESTDIR= ; make uninstall with the same. No file is set-user-ID: the
 # programs need no bit, see netjail(1).
 #
-# netjail looks for netjail-service beside itself (a build tree), else in PREFIX/libexec/netjail.
+# netjail looks for its helpers beside itself (a build tree), else in PREFIX/libexec/netjail.
 
 INSTALL ?= install
 BINDIR = $(PREFIX)/bin
@@ -29,7 +29,7 @@ install: all
 	$(DIRECTORIES) make $(NEW_DIRECTORIES) $(PREFIX)/share/netjail $(BINDIR) $(LIBEXECDIR) $(EXAMPLEDIR) \
 		$(SYSUSERSDIR) $(TMPFILESDIR) $(addprefix $(MANDIR)/man,$(sort $(patsubst .%,%,$(suffix $(MAN_PAGES)))))
 	$(INSTALL) -m 755 $(B)/netjail $(B)/netjailctl $(DESTDIR)$(BINDIR)
-	$(INSTALL) -m 755 $(B)/netjail-service $(DESTDIR)$(LIBEXECDIR)
+	$(INSTALL) -m 755 $(B)/netjail-service $(B)/netjail-lookup $(DESTDIR)$(LIBEXECDIR)
 	for page in $(MAN_PAGES); do \
 		$(INSTALL) -m 644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.} || exit 1; \
 	done
@@ -39,7 +39,8 @@ install: all
 	$(INSTALL) -m 644 dist/netjail.tmpfiles $(DESTDIR)$(TMPFILESDIR)/netjail.conf
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,netjail netjailctl) $(DESTDIR)$(LIBEXECDIR)/netjail-service
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,netjail netjailctl) \
+		$(addprefix $(DESTDIR)$(LIBEXECDIR)/,netjail-service netjail-lookup)
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	rm -f $(addprefix $(DESTDIR)$(POLICYDIR)/,$(notdir $(POLICIES)))
 	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(EXAMPLES)))

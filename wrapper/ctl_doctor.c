@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 #include "jail/jail.h"
 #include "jail/landlock.h"
+#include "jail/lookup.h"
+#include "jail/program.h"
 #include "jail/scratch.h"
 #include "kernel/apply.h"
 #include "kernel/collect.h"
@@ -15,7 +17,6 @@
 #include "plan/build.h"
 #include "wrapper/ctl.h"
 #include "wrapper/report.h"
-#include "wrapper/service_start.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -233,7 +234,8 @@ static void check_service(struct result *result)
     char path[400];
     struct error error = {0};
 
-    if (service_find(path, sizeof path, &error) < 0)
+    if (program_find(LOOKUP_PROGRAM, path, sizeof path, &error) < 0 ||
+        program_find("netjail-service", path, sizeof path, &error) < 0)
         set_error(result, &error);
     else
         set(result, FOUND, path, "");

@@ -4,6 +4,7 @@
 #include "service_start.h"
 
 #include "base/cleanup.h"
+#include "jail/program.h"
 #include "report.h"
 #include "service/protocol.h"
 
@@ -29,28 +30,6 @@ static int64_t now_ms(void)
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int service_find(char *path, size_t size, struct error *error)
-{
-    ssize_t length = readlink("/proc/self/exe", path, size - 1);
-
-    if (length > 0) {
-        path[length] = '\0';
-        char *slash = strrchr(path, '/');
-        if (slash && (size_t)(slash - path) + sizeof "/netjail-service" <= size) {
-            memcpy(slash, "/netjail-service", sizeof "/netjail-service");
-            if (access(path, X_OK) == 0)
-                return 0;
-        }
-    }
-    (void)snprintf(path, size, "%s",
-                   NETJAIL_PREFIX "/libexec/netjail/netjail-service"); /* too long: not found */
-    if (access(path, X_OK) == 0)
-        return 0;
-    error_errno(error, -errno, "cannot find netjail-service");
-    error_hint(error, "it belongs beside netjail or to " NETJAIL_PREFIX "/libexec/netjail");
-    return error->code;
 }
 
 /* Where a connection to the listener's port goes inside the jail, in the order of trying. */
@@ -255,7 +234,7 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
     int report[2];
     pid_t pid;
 
-    int result = service_find(path, sizeof path, error);
+    int result = program_find("netjail-service", path, sizeof path, error);
     if (result == 0)
         result = count_listeners(plan, &listeners, error);
     if (result == 0)

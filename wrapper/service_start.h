@@ -13,9 +13,6 @@ struct service {
     struct reports reports; /* what it may say there */
 };
 
-/* The path of the program: beside the running one, else where it is installed. 0 or -ENOENT. */
-int service_find(char *path, size_t size, struct error *error);
-
 /* What a service is started for; all of it stays the caller's. */
 struct service_wants {
     const struct policy *policy;

@@ -6,91 +6,41 @@
  * another user. */
 #include "base/cleanup.h"
 #include "jail/jail.h"
+#include "jail/lookup.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
-#define GROUPS_MAX 65536 /* NGROUPS_MAX of the kernel */
-
-/* A decimal id; the highest value means "unchanged" to the kernel and is refused. */
-static bool id_parse(const char *text, unsigned *ret_id)
-{
-    char *end;
-    unsigned long long value;
-
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    errno = 0;
-    value = strtoull(text, &end, 10);
-    if (errno != 0 || *end != '\0' || value >= UINT32_MAX)
-        return false;
-    *ret_id = (unsigned)value;
-    return true;
-}
-
-/* A user by name or number; passwd entry NULL for a number that has none. */
-static int user_find(const char *name, uid_t *ret_uid, const struct passwd **ret_entry,
+/* The user's uid: of its entry, else the number itself. */
+static int user_take(const char *name, const struct lookup_answer *answer, uid_t *ret_uid,
                      struct error *error)
 {
-    const struct passwd *entry;
-    unsigned id;
-
-    errno = 0;
-    entry = getpwnam(name);
-    if (entry) {
-        *ret_uid = entry->pw_uid;
-        *ret_entry = entry;
-        return 0;
-    }
-    if (id_parse(name, &id)) {
-        *ret_uid = id;
-        *ret_entry = getpwuid(id);
-        return 0;
-    }
-    if (errno != 0 && errno != ENOENT && errno != ESRCH)
-        return error_errno(error, -errno, "cannot look up user '%s'", name);
-    return error_set(error, -ENOENT, "there is no user '%s'", name);
+    if (answer->has_user)
+        *ret_uid = answer->uid;
+    else if (!lookup_id(name, ret_uid))
+        return error_set(error, -ENOENT, "there is no user '%s'", name);
+    return 0;
 }
 
-static int group_find(const char *name, gid_t *ret_gid, struct error *error)
+/* `group`, else that of the user's entry. */
+static int group_take(const char *user, const char *group, const struct lookup_answer *answer,
+                      gid_t *ret_gid, struct error *error)
 {
-    const struct group *entry;
-    unsigned id;
-
-    errno = 0;
-    entry = getgrnam(name);
-    if (entry) {
-        *ret_gid = entry->gr_gid;
-        return 0;
+    if (group && answer->has_group) {
+        *ret_gid = answer->group_gid;
+    } else if (group && !lookup_id(group, ret_gid)) {
+        return error_set(error, -ENOENT, "there is no group '%s'", group);
+    } else if (!group && answer->has_user) {
+        *ret_gid = answer->gid;
+    } else if (!group) {
+        (void)error_set(error, -ENOENT, "user %s has no entry, so its group is not known", user);
+        error_hint(error, "give the group too: user %s:GROUP", user);
+        return -ENOENT;
     }
-    if (id_parse(name, &id)) {
-        *ret_gid = id;
-        return 0;
-    }
-    if (errno != 0 && errno != ENOENT && errno != ESRCH)
-        return error_errno(error, -errno, "cannot look up group '%s'", name);
-    return error_set(error, -ENOENT, "there is no group '%s'", name);
-}
-
-/* The groups that login would give: those of the group database and `gid`. */
-static int groups_find(const char *user, struct identity *identity, struct error *error)
-{
-    for (int count = 32; count <= GROUPS_MAX; count *= 2) {
-        cleanup_free gid_t *groups = calloc((size_t)count, sizeof *groups);
-        int found = count;
-
-        if (!groups)
-            return error_errno(error, -ENOMEM, "cannot list the groups of '%s'", user);
-        if (getgrouplist(user, identity->gid, groups, &found) >= 0) {
-            identity->groups = take_ptr(&groups);
-            identity->groups_count = (size_t)found;
-            return 0;
-        }
-    }
-    return error_set(error, -E2BIG, "user '%s' is in too many groups", user);
+    return 0;
 }
 
 /* A user without an entry has just the one group. */
@@ -107,30 +57,21 @@ static int groups_only(struct identity *identity, struct error *error)
 static int identity_look_up(const char *user, const char *group, struct identity *identity,
                             struct error *error)
 {
-    const struct passwd *entry = NULL;
-    int status = user_find(user, &identity->uid, &entry, error);
+    struct lookup_answer answer;
+    cleanup_free gid_t *groups = NULL;
+    int status = lookup_user(user, group, getauxval(AT_SECURE) != 0, &answer, &groups, error);
 
+    if (status == 0)
+        status = user_take(user, &answer, &identity->uid, error);
+    if (status == 0)
+        status = group_take(user, group, &answer, &identity->gid, error);
     if (status < 0)
         return status;
-    if (group)
-        status = group_find(group, &identity->gid, error);
-    else if (entry)
-        identity->gid = entry->pw_gid;
-    else
-        status = error_set(error, -ENOENT, "user %s has no entry, so its group is not known", user);
-    if (status < 0) {
-        if (!group)
-            error_hint(error, "give the group too: user %s:GROUP", user);
-        return status;
-    }
-    if (entry) {
-        cleanup_free char *name = strdup(entry->pw_name); /* getgrouplist() may reuse the entry */
-
-        if (!name)
-            return error_errno(error, -ENOMEM, "cannot look up user '%s'", user);
-        return groups_find(name, identity, error);
-    }
-    return groups_only(identity, error);
+    if (!groups)
+        return groups_only(identity, error);
+    identity->groups = take_ptr(&groups);
+    identity->groups_count = answer.groups_count;
+    return 0;
 }
 
 /* Under sudo the command runs as the user who called it; a root that came from nowhere stays root.
@@ -139,11 +80,11 @@ static bool sudo_user(char uid_text[16], char gid_text[16])
 {
     const char *uid = getenv("SUDO_UID");
     const char *gid = getenv("SUDO_GID");
-    unsigned id;
+    uint32_t id;
 
-    if (geteuid() != 0 || !uid || !gid || !id_parse(uid, &id) || id == 0 || strlen(uid) > 15)
+    if (geteuid() != 0 || !uid || !gid || !lookup_id(uid, &id) || id == 0 || strlen(uid) > 15)
         return false;
-    if (!id_parse(gid, &id) || strlen(gid) > 15)
+    if (!lookup_id(gid, &id) || strlen(gid) > 15)
         return false;
     memcpy(uid_text, uid, strlen(uid) + 1);
     memcpy(gid_text, gid, strlen(gid) + 1);

@@ -221,6 +221,18 @@ int privs_drop(uint64_t keep, struct error *error)
     return caps_compare(keep, error);
 }
 
+int privs_lend(bool lend, struct error *error)
+{
+    struct caps caps;
+
+    if (!caps_read(&caps))
+        return error_errno(error, -errno, "cannot read the capabilities of netjail");
+    caps.inheritable = lend ? caps.permitted : 0;
+    if (!caps_write(&caps))
+        return error_errno(error, -errno, "cannot change the inheritable capabilities");
+    return ambient_raise(caps.inheritable, error);
+}
+
 int privs_hide(struct error *error)
 {
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)

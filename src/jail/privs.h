@@ -25,6 +25,10 @@ int privs_take_identity(const struct identity *identity, struct error *error);
  * sets no_new_privs; reads all of it and the bounding set back. */
 int privs_drop(uint64_t keep, struct error *error);
 
+/* Lets programs that this process starts have its capabilities too (inheritable and ambient sets),
+ * until called with false. */
+int privs_lend(bool lend, struct error *error);
+
 /* Not dumpable: /proc/PID of this process belongs to root, and nobody of the same uid can trace it.
  */
 int privs_hide(struct error *error);

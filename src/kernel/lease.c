@@ -59,11 +59,17 @@ int64_t lease_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* May the group write here? Only the group that exists for it. */
+/* May the group write here? Only the group that exists for it. Made by sysusers, it is in the file:
+ * other databases would need modules, see jail/lookup.c. */
 static bool is_state_group(gid_t gid)
 {
-    const struct group *group = getgrnam(STATE_GROUP);
-    return group && group->gr_gid == gid;
+    cleanup_file FILE *file = fopen("/etc/group", "re");
+    const struct group *group;
+
+    while (file && (group = fgetgrent(file)))
+        if (strcmp(group->gr_name, STATE_GROUP) == 0)
+            return group->gr_gid == gid;
+    return false;
 }
 
 static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shared,

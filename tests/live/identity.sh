@@ -32,6 +32,46 @@ root_user_statement() {
     assert_lacks "$err" 'uid 0'
 }
 
+root_user_brings_its_groups() {
+    grep -v '^staff:' /etc/group > "$T/group"
+    echo 'staff:x:50:www-data' >> "$T/group"
+    mount --bind "$T/group" /etc/group
+    assert_status 0 "$NETJAIL" --user www-data id -G
+    assert_equal "$out" '33 50'
+    assert_status 0 "$NETJAIL" --user 33 id -G
+    assert_equal "$out" '33 50'
+    assert_status 0 "$NETJAIL" --user www-data:50 id -G
+    assert_equal "$out" 50
+    assert_status 0 "$NETJAIL" --user 4242:4243 id -G
+    assert_equal "$out" 4243
+    umount /etc/group
+}
+
+# What a file capability gives to netjail must not be for the caller to use: who the user is, says a program
+# that the caller can neither trace nor talk to by its environment.
+root_lookup_belongs_to_netjail() {
+    command -v setcap > /dev/null || skip 'setcap is not installed'
+    mkdir "$T/bin"
+    cp "$NETJAIL" "$(dirname "$NETJAIL")/netjail-lookup" "$T/bin"
+    mv "$T/bin/netjail-lookup" "$T/bin/real"
+    printf '#!/bin/sh\n{ env; cat /proc/self/status; } > %s/seen\nexec %s/bin/real "$@"\n' "$T" "$T" > "$T/bin/netjail-lookup"
+    chmod 755 "$T/bin/netjail-lookup"
+    echo 'user www-data' > "$T/user.conf"
+    touch "$T/seen"
+    chown "$TEST_UID" "$T/seen"
+    setcap cap_net_admin,cap_sys_admin,cap_setuid,cap_setgid,cap_setpcap+ep "$T/bin/netjail"
+    assert_status 0 env EVIL=1 LD_PRELOAD=/nonexistent.so setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups \
+        "$T/bin/netjail" -q -p "$T/user.conf" id -u
+    assert_equal "$out" 33
+    assert_lacks "$(cat "$T/seen")" EVIL
+    assert_lacks "$(cat "$T/seen")" LD_PRELOAD
+    assert_equal "$(awk '$1 == "CapPrm:" {print $2}' "$T/seen")" 00000000002011c0 'lent capabilities'
+    rm "$T/bin/netjail-lookup"
+    ln -s /nonexistent "$T/bin/netjail-lookup"
+    assert_status 125 "$T/bin/netjail" -q -p "$T/user.conf" true
+    assert_contains "$err" netjail-lookup
+}
+
 root_warning_about_uid_0() {
     assert_status 0 "$NETJAIL" true
     assert_contains "$err" user
