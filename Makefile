@@ -32,6 +32,7 @@ ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
 LINK_HARDENING := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+STATIC_HARDENING := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
 CPPFLAGS += -D_GNU_SOURCE -DNETJAIL_VERSION='"$(VERSION)"' -DNETJAIL_PREFIX='"$(PREFIX)"' \
 	-I. -Isrc -I$(B)/gen
@@ -50,18 +51,22 @@ include tests/deps.mk
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 endif
 PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libcap-ng libbsd-overlay jansson)
-# Each shared library costs netjail 0.1 ms at every start: it takes from the archive what it needs of
-# those that come as archives, too.
-archive = $(if $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a)),-l:lib$(1).a,-l$(1))
-NETJAIL_LIBS = $(call archive,nftnl) -lmnl $(call archive,bsd) $(PKG_LIBS)
 SERVICE_LIBS = $(shell pkg-config --libs $(SERVICE_PACKAGES))
 SECCOMP_LIBS = $(shell pkg-config --libs libseccomp)
 CMOCKA_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
 
+# netjail itself has no shared libraries where all come as archives: loading them would be a fifth of
+# its start. libmnl mostly does not, see src/kernel/mnl_static.c. STATIC= links it as all others.
+archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
+STATIC ?= $(if $(SANITIZE),,$(if $(and $(call archive,c),$(call archive,nftnl),$(call archive,bsd)),1))
+NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING),$(LINK_HARDENING))
+NETJAIL_LIBS = $(if $(STATIC),-l:libnftnl.a $(if $(call archive,mnl),-l:libmnl.a,$(MNL_STATIC)) \
+	-l:libbsd.a,$(PKG_LIBS))
+
 BASE := $(wildcard src/base/*.c)
 POLICY := $(wildcard src/policy/*.c)
 PLAN := $(wildcard src/plan/*.c)
-KERNEL := $(wildcard src/kernel/*.c)
+KERNEL := $(filter-out src/kernel/mnl_static.c,$(wildcard src/kernel/*.c))
 GENERATORS := $(wildcard src/jail/*_gen.c)
 JAIL := $(filter-out $(GENERATORS),$(wildcard src/jail/*.c))
 SERVICE := $(wildcard src/service/*.c)
@@ -71,6 +76,7 @@ objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
 SERVICE_JAIL := src/jail/privs.c src/jail/privs_service.c src/jail/seccomp_service.c
+MNL_STATIC := $(call objects,src/kernel/mnl_static.c)
 SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 
 PROGRAMS := $(B)/netjail $(B)/netjailctl $(B)/netjail-service $(B)/netjail-lookup
@@ -97,8 +103,8 @@ $(B)/libnetjail.a: $(LIB_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/netjail: $(B)/obj/wrapper/netjail.o $(B)/libnetjail.a
-	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(NETJAIL_LIBS)
+$(B)/netjail: $(B)/obj/wrapper/netjail.o $(B)/libnetjail.a $(MNL_STATIC)
+	$(CC) $(CFLAGS) -o $@ $(filter-out $(MNL_STATIC),$^) $(NETJAIL_LINK) $(NETJAIL_LIBS)
 
 $(B)/netjailctl: $(B)/obj/wrapper/netjailctl.o $(B)/libnetjail.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS)
@@ -120,6 +126,11 @@ $(B)/libservice.a: $(filter-out %/main.o,$(call objects,$(SERVICE)))
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libservice.a $(B)/libnetjail.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS) $(CMOCKA_LIBS)
+
+# Ours; the library's are opened by name.
+$(B)/unit/test_mnl: $(B)/obj/tests/unit/test_mnl.o $(MNL_STATIC)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(CMOCKA_LIBS)
 
 # Helpers are looked for beside the running program.
 $(B)/unit/netjail-lookup: $(B)/netjail-lookup
