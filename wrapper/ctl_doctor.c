@@ -5,10 +5,10 @@
  * namespace of its own, so that nothing here is touched. What cannot be tried is looked up. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "jail/helper.h"
 #include "jail/jail.h"
 #include "jail/landlock.h"
 #include "jail/lookup.h"
-#include "jail/program.h"
 #include "jail/scratch.h"
 #include "kernel/apply.h"
 #include "kernel/collect.h"
@@ -234,8 +234,8 @@ static void check_service(struct result *result)
     char path[400];
     struct error error = {0};
 
-    if (program_find(LOOKUP_PROGRAM, path, sizeof path, &error) < 0 ||
-        program_find("netjail-service", path, sizeof path, &error) < 0)
+    if (helper_find(LOOKUP_PROGRAM, path, sizeof path, &error) < 0 ||
+        helper_find("netjail-service", path, sizeof path, &error) < 0)
         set_error(result, &error);
     else
         set(result, FOUND, path, "");

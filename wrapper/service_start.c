@@ -4,7 +4,7 @@
 #include "service_start.h"
 
 #include "base/cleanup.h"
-#include "jail/program.h"
+#include "jail/helper.h"
 #include "report.h"
 #include "service/protocol.h"
 
@@ -81,7 +81,6 @@ static int write_all(int fd, const void *bytes, size_t length)
 static int write_listeners(int fd, const struct plan *plan)
 {
     int result = 0;
-
 
     for (size_t i = 0; result == 0 && i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
@@ -234,7 +233,7 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
     int report[2];
     pid_t pid;
 
-    int result = program_find("netjail-service", path, sizeof path, error);
+    int result = helper_find("netjail-service", path, sizeof path, error);
     if (result == 0)
         result = count_listeners(plan, &listeners, error);
     if (result == 0)

@@ -9,8 +9,8 @@
 #include "jail/lookup.h"
 
 #include "base/cleanup.h"
+#include "jail/helper.h"
 #include "jail/privs.h"
-#include "jail/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +80,7 @@ static int helper_start(const char *user, const char *group, bool secure, int ou
     char path[PATH_MAX];
     char *const argv[] = {(char[]){LOOKUP_PROGRAM}, (char *)(uintptr_t)user,
                           (char *)(uintptr_t)group, NULL};
-    int status = program_find(LOOKUP_PROGRAM, path, sizeof path, error);
+    int status = helper_find(LOOKUP_PROGRAM, path, sizeof path, error);
 
     if (status == 0 && secure)
         status = privs_lend(true, error);

@@ -1,6 +1,6 @@
 /* Where the helper programs are. They are looked for beside the running program and in one fixed
  * directory; never in PATH, which belongs to the caller. */
-#include "jail/program.h"
+#include "jail/helper.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #define INSTALLED NETJAIL_PREFIX "/libexec/netjail"
 
-int program_find(const char *name, char *path, size_t size, struct error *error)
+int helper_find(const char *name, char *path, size_t size, struct error *error)
 {
     ssize_t length = readlink("/proc/self/exe", path, size - 1);
 

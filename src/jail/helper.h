@@ -7,4 +7,4 @@
 
 /* The path of helper program `name`: beside the running program (a build tree), else where it is
  * installed. 0 or a negative errno. */
-int program_find(const char *name, char *path, size_t size, struct error *error);
+int helper_find(const char *name, char *path, size_t size, struct error *error);
