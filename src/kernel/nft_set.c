@@ -84,8 +84,7 @@ static const struct field_type {
 };
 static_assert(ARRAY_LENGTH(field_types) == FIELD_COUNT, "every field has a type");
 
-#define KEY_MAX       64            /* NFT_DATA_VALUE_MAXLEN */
-#define ELEMENT_ROOM  ((size_t)512) /* more than any one element takes */
+#define KEY_MAX       64 /* NFT_DATA_VALUE_MAXLEN */
 #define MESSAGE_LIMIT ((size_t)60000)
 #define WORD          4
 
@@ -259,9 +258,8 @@ static void put_data(struct nlmsghdr *message, enum nft_set_data kind, const uin
     put_value(message, NFTA_SET_ELEM_DATA, data, address + WORD);
 }
 
-/* One element of the plan as one or two of the kernel's. Deleting needs the keys only. */
-static void put_element(struct nlmsghdr *message, const struct op *op, const uint8_t *packed,
-                        bool with_data)
+void nft_write_element(struct nlmsghdr *message, const struct op *op, const uint8_t *packed,
+                       bool with_data)
 {
     const struct nft_key *key = &op->elements.key;
     size_t packed_size = nft_key_size(key);
@@ -303,10 +301,11 @@ static int put_slice(struct nft_batch *batch, const struct plan *plan, const str
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, op->elements.set);
     struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
     do {
-        put_element(message, op, plan->bytes + op->elements.first_byte + *index * element_size,
-                    type == NFT_MSG_NEWSETELEM);
+        nft_write_element(message, op,
+                          plan->bytes + op->elements.first_byte + *index * element_size,
+                          type == NFT_MSG_NEWSETELEM);
         ++*index;
-    } while (*index < end && message->nlmsg_len + ELEMENT_ROOM < limit);
+    } while (*index < end && message->nlmsg_len + NFT_ELEMENT_ROOM < limit);
     mnl_attr_nest_end(message, list);
     nft_batch_end(batch, message);
     return 0;
@@ -327,20 +326,4 @@ int nft_put_element(struct nft_batch *batch, const struct plan *plan, const stru
 {
     uint32_t next = index;
     return put_slice(batch, plan, op, type, 0, &next, index + 1);
-}
-
-size_t nft_count_kernel_elements(const struct plan *plan, const struct op *op)
-{
-    size_t count = op->elements.count;
-    const struct nft_key *key = &op->elements.key;
-    if (!op->elements.is_interval || key->count > 1)
-        return count;
-    const uint8_t *packed = plan->bytes + op->elements.first_byte;
-    size_t size = nft_key_size(key);
-    for (uint32_t i = 0; i < op->elements.count; i++) {
-        uint8_t last[KEY_MAX];
-        memcpy(last, packed + i * nft_element_size(op) + size, size);
-        count += increment(last, size);
-    }
-    return count;
 }

@@ -12,5 +12,10 @@ int nft_put_elements(struct nft_batch *batch, const struct plan *plan, const str
 int nft_put_element(struct nft_batch *batch, const struct plan *plan, const struct op *op,
                     uint16_t type, uint32_t index);
 
-/* How many elements the kernel shows for the op: both ends of an interval count. */
-size_t nft_count_kernel_elements(const struct plan *plan, const struct op *op);
+/* More bytes than any one element takes in a message. */
+#define NFT_ELEMENT_ROOM ((size_t)512)
+
+/* Appends one element of the plan, as one or two of the kernel's (NFTA_LIST_ELEM). Deleting needs
+ * the keys only. */
+void nft_write_element(struct nlmsghdr *message, const struct op *op, const uint8_t *packed,
+                       bool with_data);

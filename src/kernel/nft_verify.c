@@ -2,14 +2,15 @@
  *
  * The kernel's tables, chains, rules and sets of the jail are dumped and compared with the plan's
  * ops in the plan's order. Expressions are compared in libnftnl's text form, which shows every
- * operand; counters are not compared, and of a NAT expression only what we set, since the kernel
- * completes it. Anything more, less or different is -EUCLEAN: the command must not run. */
+ * operand; elements of sets by a fingerprint of all; counters are not compared, and of a NAT
+ * expression only what we set, since the kernel completes it. Anything more, less or different is
+ * -EUCLEAN: the command must not run. */
 #include "kernel/apply.h"
 
 #include "base/cleanup.h"
 #include "kernel/explain.h"
 #include "kernel/nft.h"
-#include "kernel/nft_set.h"
+#include "kernel/nft_fingerprint.h"
 #include "kernel/real.h"
 
 #include <errno.h>
@@ -29,10 +30,10 @@
 
 #define EXPRESSION_TEXT_SIZE 1024
 
-/* Every part of a dump walks the set from its beginning, so counting 2,000,000 elements takes the
+/* Every part of a dump walks the set from its beginning, so reading 2,000,000 elements takes the
  * kernel minutes. For sets beyond this the acknowledged transaction, which is all or nothing, has
  * to do. */
-#define COUNTED_ELEMENTS_MAX 65536
+#define COMPARED_ELEMENTS_MAX 65536
 
 /* State of one read-back. `seen` has one flag per op of the plan. */
 struct verification {
@@ -40,7 +41,7 @@ struct verification {
     const struct plan *plan;
     bool *seen;
     size_t next; /* where the search for the next object begins: the kernel dumps in our order */
-    size_t element_count;
+    struct nft_fingerprint found; /* of the set that is being read */
     struct error *error;
 };
 
@@ -254,19 +255,12 @@ static int take_set(const struct nlmsghdr *message, void *context)
     return same_set(wanted, set) ? 0 : differs(v, op, "changed set", name);
 }
 
-static int count_element(const struct nlattr *attribute, void *context)
-{
-    struct verification *v = context;
-    (void)attribute; /* only their number is compared */
-    v->element_count++;
-    return MNL_CB_OK;
-}
-
 static int take_list(const struct nlattr *attribute, void *context)
 {
+    struct verification *v = context;
     if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
         return MNL_CB_OK;
-    return mnl_attr_parse_nested(attribute, count_element, context) < 0 ? MNL_CB_ERROR : MNL_CB_OK;
+    return mnl_attr_parse_nested(attribute, nft_fingerprint_element, &v->found);
 }
 
 static int take_elements(const struct nlmsghdr *message, void *context)
@@ -295,16 +289,23 @@ static int dump(struct verification *v, uint16_t type, nl_reply reply, const str
     return explain("read back the rules", &failure, v->error);
 }
 
-static size_t wanted_elements(const struct plan *plan, const struct op *set)
+/* What the plan puts into the set. Of one with too many to be read back, only their number. */
+static int wanted_elements(const struct plan *plan, const struct op *set,
+                           struct nft_fingerprint *ret_wanted)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < plan->ops_count; i++) {
+    int r = 0;
+    *ret_wanted = (struct nft_fingerprint){0};
+    for (size_t i = 0; r == 0 && i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
-        if (op->kind == OP_NFT_ELEMENTS_ADD && op->where == WHERE_JAIL &&
-            op->elements.family == set->set.family && strcmp(op->elements.set, set->set.name) == 0)
-            count += nft_count_kernel_elements(plan, op);
+        if (op->kind != OP_NFT_ELEMENTS_ADD || op->where != WHERE_JAIL ||
+            op->elements.family != set->set.family || strcmp(op->elements.set, set->set.name) != 0)
+            continue;
+        if (op->elements.count > COMPARED_ELEMENTS_MAX)
+            ret_wanted->count += op->elements.count;
+        else
+            r = nft_fingerprint_op(ret_wanted, plan, op);
     }
-    return count;
+    return r;
 }
 
 static int check_elements(struct verification *v)
@@ -313,14 +314,18 @@ static int check_elements(struct verification *v)
         const struct op *op = &v->plan->ops[i];
         if (op->kind != OP_NFT_SET_ADD || op->where != WHERE_JAIL)
             continue;
-        size_t wanted = wanted_elements(v->plan, op);
-        if (wanted > COUNTED_ELEMENTS_MAX)
+        struct nft_fingerprint wanted;
+        int r = wanted_elements(v->plan, op, &wanted);
+        if (r < 0)
+            return error_errno(v->error, r, "cannot compare the elements of set '%s'",
+                               op->set.name);
+        if (wanted.count > COMPARED_ELEMENTS_MAX)
             continue;
-        v->element_count = 0;
-        int r = dump(v, NFT_MSG_GETSETELEM, take_elements, op);
+        v->found = (struct nft_fingerprint){0};
+        r = dump(v, NFT_MSG_GETSETELEM, take_elements, op);
         if (r < 0)
             return r;
-        if (v->element_count != wanted)
+        if (v->found.count != wanted.count || v->found.sum != wanted.sum)
             return differs(v, op, "other elements in set", op->set.name);
     }
     return 0;

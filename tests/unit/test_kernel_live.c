@@ -395,6 +395,10 @@ static void test_verify_notices_sabotage(void **state)
         "nft add set inet netjail more '{ type ipv4_addr; }'",
         "nft add element inet netjail addresses '{ 1.2.3.4 }'",
         "nft delete element inet netjail addresses '{ 10.0.0.0/8 }'",
+        "nft delete element inet netjail addresses '{ 10.0.0.0/8 }'; "
+        "nft add element inet netjail addresses '{ 11.0.0.0/8 }'",
+        "nft delete element inet netjail dispatch '{ \"eth1\" }'; "
+        "nft add element inet netjail dispatch '{ \"eth1\" : accept }'",
         "nft chain inet netjail input '{ policy accept; }'",
         "nft flush chain inet netjail pre",
         "nft 'table inet netjail { flags dormant; }'",
