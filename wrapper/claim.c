@@ -187,6 +187,8 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
     bool is_ending = false;
     int result = look(claim, privileged, error);
 
+    if (result == 0 && claim->host)
+        result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
     if (result < 0)
         return result;
     result = plan_build(policy, claim->facts, diags, &claim->plan);
@@ -268,6 +270,8 @@ int claim_look(struct claim *claim, const struct policy *policy, struct diags *d
         result = kernel_open(&no_jail, true, &claim->host, error);
     if (result == 0)
         result = facts_collect(claim->host, claim->facts, error);
+    if (result == 0)
+        result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
     claim->facts->privileged = true;
     if (result == 0 && plan_build(policy, claim->facts, diags, &claim->plan) < 0)
         result = -EINVAL;

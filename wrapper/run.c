@@ -21,7 +21,6 @@
 #include "claim.h"
 #include "jail/jail.h"
 #include "kernel/nflog.h"
-#include "kernel/nft_forward.h"
 #include "manager.h"
 #include "plan/print.h"
 #include "report.h"
@@ -139,18 +138,6 @@ static int start_service(struct run *run)
     return service_start(&wants, &run->jail, &run->service, &run->error);
 }
 
-/* A warning at most: the jail is closed all the same, and a rule may come later. */
-static void warn_forward(struct run *run)
-{
-    struct error warning = {0};
-    struct error ignored = {0};
-
-    if (run->options->quiet || !run->claim.plan->needs_host ||
-        nft_check_forward(run->kernel, run->claim.plan, &warning, &ignored) < 0 || !warning.text[0])
-        return;
-    report_error(PROGRAM, NULL, &warning);
-}
-
 /* Rules, links, service, self-test: the network as the policy says. */
 static int build_network(struct run *run)
 {
@@ -166,8 +153,6 @@ static int build_network(struct run *run)
         result = apply_plan(run->kernel, plan, rules, plan->ops_count - rules, &run->applied,
                             &run->error);
     claim_unlock(&run->claim);
-    if (result == 0)
-        warn_forward(run);
     if (result == 0)
         result = start_service(run);
     if (result == 0)
@@ -365,7 +350,11 @@ static int dry_run(struct run *run)
 {
     int result = claim_look(&run->claim, run->policy, run->diags, &run->error);
 
-    return result < 0 ? fail(run, EXIT_NETJAIL_FAILED) : show_plan(run);
+    if (result < 0)
+        return fail(run, EXIT_NETJAIL_FAILED);
+    if (run->diags->list_count > 0 && !run->options->quiet)
+        report_diags(run->diags, false);
+    return show_plan(run);
 }
 
 int run_jail(const struct options *options, struct policy *policy, struct diags *diags,
@@ -397,5 +386,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
     result = claim_take(&run.claim, policy, run.privileged, options->command[0], diags, &run.error);
     if (result < 0)
         return fail(&run, EXIT_NETJAIL_FAILED);
+    if (diags->list_count > 0 && !options->quiet)
+        report_diags(diags, false); /* warnings of the plan */
     return start(&run);
 }

@@ -6,9 +6,11 @@
 #include "kernel/collect.h"
 
 #include "kernel/nft.h"
+#include "kernel/nft_forward.h"
 #include "kernel/real.h"
 #include "kernel/rtnl.h"
 #include "kernel/sysctl.h"
+#include "kernel/xtables.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -130,6 +132,17 @@ static void collect_forwarding(struct facts *facts)
         (void)snprintf(path, sizeof path, "net/ipv6/conf/%s/accept_ra", link->name);
         link->accept_ra = sysctl_read_flag(path);
     }
+}
+
+int facts_collect_forward(struct kernel *kernel, bool may_forward, struct facts *facts,
+                          struct error *error)
+{
+    facts->bridge_nf4 = sysctl_read_flag("net/bridge/bridge-nf-call-iptables") == 1;
+    facts->bridge_nf6 = sysctl_read_flag("net/bridge/bridge-nf-call-ip6tables") == 1;
+    if (!facts->privileged || !(may_forward || facts->bridge_nf4 || facts->bridge_nf6))
+        return 0;
+    xtables_find_forward(facts);
+    return nft_find_forward(&kernel_real(kernel)->host_nft, facts, error);
 }
 
 int facts_collect(struct kernel *kernel, struct facts *facts, struct error *error)

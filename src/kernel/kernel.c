@@ -10,6 +10,7 @@
 #include "kernel/flows.h"
 #include "kernel/listen.h"
 #include "kernel/nft.h"
+#include "kernel/nft_docker.h"
 #include "kernel/rtnl.h"
 #include "kernel/sysctl.h"
 
@@ -51,12 +52,15 @@ static int real_link_op(struct kernel *kernel, const struct plan *plan, const st
     struct kernel_real *real = kernel_real(kernel);
     struct nl *nl = NULL;
     bool is_flows = op->kind == OP_FLOWS_FORGET;
-    int r = is_flows ? kernel_nft(kernel, op->where, &nl, error)
-                     : kernel_route(kernel, op->where, &nl, error);
+    bool is_docker = op->kind == OP_DOCKER_ACCEPT || op->kind == OP_DOCKER_FORGET;
+    int r = is_flows || is_docker ? kernel_nft(kernel, op->where, &nl, error)
+                                  : kernel_route(kernel, op->where, &nl, error);
     if (r < 0)
         return r;
     if (is_flows)
         return flows_op(nl, plan, op, error);
+    if (is_docker)
+        return nft_docker_op(nl, plan, op, error);
     return rtnl_op(nl, plan, op, real->netns_fd, real->has_ipv6, error);
 }
 

@@ -1,10 +1,9 @@
 /* Other rule sets of the host that stop what a jail forwards. */
 #pragma once
 
-#include "kernel/apply.h"
+#include "kernel/nl.h"
+#include "plan/facts.h"
 
-/* Where the plan lets the host forward: is there a chain at the forward hook that drops by policy,
- * in a table that does not name the plan's interface? Then *ret_warning says so, with the remedy;
- * otherwise it is left untouched. */
-int nft_check_forward(struct kernel *kernel, const struct plan *plan, struct error *ret_warning,
-                      struct error *error);
+/* Appends to facts->forwards each chain at the forward hook, but our own, that drops what it does
+ * not accept: by its policy, or by a last rule that drops or rejects everything. */
+int nft_find_forward(struct nl *nl, struct facts *facts, struct error *error);

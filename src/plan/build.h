@@ -11,5 +11,8 @@
 int plan_build(const struct policy *policy, const struct facts *facts, struct diags *diags,
                struct plan **ret_plan);
 
+/* Can a plan of this policy let the host forward? Then facts->forwards is asked for. */
+bool plan_may_forward(const struct policy *policy);
+
 /* The jail's name: the policy's own, else <base>-<pid>, else jail-<pid>. */
 void plan_jail_name(const struct policy *policy, int32_t pid, char name[JAIL_NAME_MAX + 1]);

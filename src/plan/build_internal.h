@@ -91,6 +91,7 @@ void build_publish_listen(struct build *build);
 void build_publish_elements(struct build *build);
 void build_forwarding(struct build *build);
 void build_guards(struct build *build);
+void build_firewalls(struct build *build);
 void build_networks(struct build *build);
 void build_links(struct build *build);
 

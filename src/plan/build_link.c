@@ -233,6 +233,7 @@ void build_links(struct build *build)
         emit_jail_routes(build, &build->links[i]);
     for (size_t i = 0; i < build->links_count; i++)
         emit_host_routes(build, &build->links[i]);
+    build_firewalls(build);
     build_forwarding(build);
     for (size_t i = 0; i < build->links_count; i++)
         name_copy(

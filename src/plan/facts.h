@@ -22,6 +22,28 @@ struct fact_address {
     struct prefix prefix;
 };
 
+/* Whose rules a chain at the forward hook belongs to, which decides what is to be done about it. */
+enum forward_owner {
+    FORWARD_NFT,           /* written with nft(8) */
+    FORWARD_IPTABLES,      /* the filter table of iptables-nft */
+    FORWARD_LEGACY,        /* of iptables-legacy, which nftables does not show */
+    FORWARD_DOCKER,        /* iptables-nft, with a chain DOCKER-USER */
+    FORWARD_DOCKER_LEGACY, /* iptables-legacy, the same */
+    FORWARD_UFW,
+    FORWARD_FIREWALLD,
+};
+
+/* A chain of somebody else's that drops what it does not accept of what the host forwards. */
+struct fact_forward {
+    enum forward_owner owner;
+    uint8_t family; /* ADDR_V4, ADDR_V6, ADDR_NONE: both */
+    char table[NFT_NAME_SIZE];
+    char chain[NFT_NAME_SIZE];
+    const uint8_t *rules; /* of its table, as the kernel shows them: the names of interfaces that it
+                             speaks of are in it */
+    size_t rules_length;
+};
+
 struct facts {
     struct arena *arena;
     bool privileged; /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
@@ -40,6 +62,10 @@ struct facts {
     int8_t all_forwarding6;
     bool has_force_forwarding; /* net.ipv6.conf.*.force_forwarding, Linux 6.17 */
     bool has_ipv6;
+    bool bridge_nf4; /* net.bridge.bridge-nf-call-ip(6)tables: bridged frames pass the forward hook */
+    bool bridge_nf6;
+    struct fact_forward *forwards; /* only where the plan can meet them: facts_collect_forward() */
+    size_t forwards_count, forwards_capacity;
 };
 
 struct facts *facts_new(void); /* never NULL */

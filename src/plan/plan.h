@@ -51,8 +51,10 @@ enum op_kind {
     OP_NFT_ELEMENTS_ADD, /* elements; on the host as delete-then-add, so that a left-over is purged
                           */
     OP_LISTEN,           /* listen */
+    OP_DOCKER_ACCEPT,    /* docker; nothing where it is there already */
     OP_LINK_CHECK,       /* ifname: one GETLINK as last message makes the first packet safe */
     /* Only in plans made by plan_undo(): */
+    OP_DOCKER_FORGET,       /* docker */
     OP_FLOWS_FORGET,        /* flows: the host tracks no connection of this address any more */
     OP_LINK_DELETE,         /* link_delete: only if the alias or group says that it is ours */
     OP_NFT_ELEMENTS_DELETE, /* elements; what is not there is not an error */
@@ -266,6 +268,10 @@ struct op {
             uint16_t jail_port;
             bool is_local; /* only for what comes by lo: DNAT carries the rest */
         } listen;
+        struct {
+            uint8_t family; /* ADDR_V4, ADDR_V6: whose filter table */
+            char ifname[IFNAME_SIZE];
+        } docker; /* rules in the chain DOCKER-USER that accept what comes and goes by ifname */
         struct {
             struct addr addr;
         } flows;

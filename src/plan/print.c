@@ -167,6 +167,18 @@ static void print_listen(const struct op *op, struct buf *out)
                op->listen.protocol == IPPROTO_TCP ? "tcp" : "udp", op->listen.jail_port);
 }
 
+static void print_docker(const struct op *op, struct buf *out)
+{
+    const char *family = op->docker.family == ADDR_V4 ? "ip" : "ip6";
+    static const char *const fields[] = {"iifname", "oifname"};
+
+    for (size_t i = 0; i < 2; i++)
+        buf_printf(out,
+                   "nft 'insert rule %s filter DOCKER-USER %s \"%s\" counter accept comment "
+                   "\"netjail %s\"'\n",
+                   family, fields[i], op->docker.ifname, op->docker.ifname);
+}
+
 static void print_link_command(const struct op *op, const char *netns, struct buf *out)
 {
     char text[ADDR_TEXT_SIZE];
@@ -184,6 +196,13 @@ static void print_link_command(const struct op *op, const char *netns, struct bu
     case OP_LINK_DELETE:
         quoted("ip link delete dev ", op->link_delete.name, out);
         buf_puts(out, "\n");
+        return;
+    case OP_DOCKER_ACCEPT:
+        print_docker(op, out);
+        return;
+    case OP_DOCKER_FORGET:
+        buf_printf(out, "# the rules of '%s' in Docker's chain DOCKER-USER go\n",
+                   op->docker.ifname);
         return;
     case OP_FLOWS_FORGET:
         (void)addr_print(&op->flows.addr, text); /* returns text */
@@ -320,6 +339,11 @@ static void describe_place(const struct op *op, struct buf *out)
         buf_printf(out, "listen on port %u/%s of %s", op->listen.port,
                    op->listen.protocol == IPPROTO_TCP ? "tcp" : "udp",
                    addr_print(&op->listen.addr, prefix));
+        return;
+    case OP_DOCKER_ACCEPT:
+    case OP_DOCKER_FORGET:
+        buf_printf(out, "%s '%s' in Docker's chain DOCKER-USER",
+                   op->kind == OP_DOCKER_ACCEPT ? "accept" : "forget", op->docker.ifname);
         return;
     case OP_FLOWS_FORGET:
         buf_printf(out, "forget the tracked connections of %s",

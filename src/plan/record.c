@@ -143,6 +143,11 @@ void record_from_plan(struct record *record, const struct plan *plan)
             add_link(record, op);
         } else if (op->kind == OP_NFT_ELEMENTS_ADD) {
             add_elements(record, plan, op);
+        } else if (op->kind == OP_DOCKER_ACCEPT) {
+            struct record_docker *docker = ARENA_PUSH(record->arena, record, dockers);
+
+            docker->family = op->docker.family;
+            memcpy(docker->ifname, op->docker.ifname, sizeof docker->ifname);
         } else if (op->kind == OP_SYSCTL_SET) {
             mark_forwarding(record, op);
         }
@@ -311,6 +316,11 @@ void record_print(const struct record *record, struct buf *out)
                                           record->links[i].group == GROUP_CABLE ? "cable" : "port"},
                     2);
     print_elements(record, out);
+    for (size_t i = 0; i < record->dockers_count; i++)
+        print_words(out, "docker",
+                    (const char *const[]){record->dockers[i].family == ADDR_V4 ? "ip" : "ip6",
+                                          record->dockers[i].ifname},
+                    2);
     if (record->uses_host_tables)
         buf_puts(out, "host-tables\n");
     buf_puts(out, "end\n");

@@ -59,6 +59,12 @@ struct record_element {
     uint8_t length;
 };
 
+/* Rules in Docker's chain, shared by all jails that use the interface. */
+struct record_docker {
+    uint8_t family; /* ADDR_V4, ADDR_V6 */
+    char ifname[IFNAME_SIZE];
+};
+
 struct record {
     struct arena *arena;
     char name[JAIL_NAME_MAX + 1];
@@ -84,6 +90,8 @@ struct record {
     size_t links_count, links_capacity;
     struct record_element *elements;
     size_t elements_count, elements_capacity;
+    struct record_docker *dockers;
+    size_t dockers_count, dockers_capacity;
     bool uses_host_tables;
 };
 

@@ -323,6 +323,15 @@ static bool read_element(struct reader *reader, const struct word *words)
            read_bytes(&words[5], element->bytes, element->length);
 }
 
+static bool read_docker(struct reader *reader, const struct word *words)
+{
+    struct record_docker *docker = ARENA_PUSH(reader->record->arena, reader->record, dockers);
+
+    docker->family = word_is(&words[1], "ip") ? ADDR_V4 : ADDR_V6;
+    return (word_is(&words[1], "ip") || word_is(&words[1], "ip6")) &&
+           word_ifname(&words[2], false, docker->ifname);
+}
+
 static bool read_host_tables(struct reader *reader, const struct word *words)
 {
     (void)words; /* it has only its keyword */
@@ -340,6 +349,7 @@ static bool read_end(struct reader *reader, const struct word *words)
 static const struct statement statements[] = {
     {"address", 4, read_address},
     {"command", 2, read_command},
+    {"docker", 3, read_docker},
     {"element", 6, read_element},
     {"end", 1, read_end},
     {"host-tables", 1, read_host_tables},

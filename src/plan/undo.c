@@ -120,6 +120,16 @@ static bool rest_has_element(const struct rest *rest, const struct record_elemen
     return false;
 }
 
+static bool rest_has_docker(const struct rest *rest, const struct record_docker *docker)
+{
+    for (size_t i = 0; i < rest->count; i++)
+        for (size_t k = 0; k < rest->others[i]->dockers_count; k++)
+            if (rest->others[i]->dockers[k].family == docker->family &&
+                strcmp(rest->others[i]->dockers[k].ifname, docker->ifname) == 0)
+                return true;
+    return false;
+}
+
 static bool rest_uses_tables(const struct rest *rest)
 {
     for (size_t i = 0; i < rest->count; i++)
@@ -184,6 +194,13 @@ struct plan *undo_shared(const struct record *record, struct record *const *othe
     struct plan *plan = plan_new();
 
     restore_sysctls(plan, record, &rest);
+    for (size_t i = 0; i < record->dockers_count; i++)
+        if (!rest_has_docker(&rest, &record->dockers[i])) {
+            struct op *op = push(plan, OP_DOCKER_FORGET);
+
+            op->docker.family = record->dockers[i].family;
+            memcpy(op->docker.ifname, record->dockers[i].ifname, sizeof op->docker.ifname);
+        }
     for (size_t i = 0; i < record->elements_count; i++)
         if (record->elements[i].is_shared && !rest_has_element(&rest, &record->elements[i]))
             delete_element(plan, &record->elements[i]);

@@ -471,8 +471,8 @@ root_a_host_that_drops_what_is_forwarded_is_named() {
     file=$(member one 10 'allow out')
     run "$NETJAIL" -p "$file" "$NET" try tcp "$INTERNET4" 7
     assert_equal "$out" timeout
-    assert_contains "$err" "'ip filter FORWARD'"
-    assert_contains "$err" 'insert rule ip filter FORWARD iifname at_br accept'
+    assert_contains "$err" "iptables' chain 'filter FORWARD'"
+    assert_contains "$err" 'iptables -I FORWARD -i at_br -j ACCEPT'
     nft insert rule ip filter FORWARD iifname at_br accept
     nft insert rule ip filter FORWARD oifname at_br accept
     run "$NETJAIL" -p "$file" "$NET" try tcp "$INTERNET4" 7

@@ -30,6 +30,9 @@ static struct record *make_record(void)
     memcpy(sysctl->path, "net/ipv4/conf/eth0/forwarding", 30);
     memcpy(sysctl->was, "0", 2);
     memcpy(sysctl->ours, "1", 2);
+    struct record_docker *docker = ARENA_PUSH(record->arena, record, dockers);
+    docker->family = ADDR_V6;
+    memcpy(docker->ifname, "app", 4);
     plan_free(plan);
     policy_free(policy);
     facts_free(facts);
@@ -53,6 +56,8 @@ static void test_round_trip(void **unused)
     assert_string_equal(again->command, "-");
     assert_int_equal(again->state, RECORD_ENDING);
     assert_true(again->uses_host_tables);
+    assert_int_equal(again->dockers_count, 1);
+    assert_int_equal(again->dockers[0].family, ADDR_V6);
     assert_true(again->networks[0].uses_forwarding);
     assert_int_equal(again->publishes_count, 4);
     assert_int_equal(again->elements_count, record->elements_count);
@@ -96,6 +101,8 @@ static void test_hostile_lines(void **unused)
 {
     static const char *const bad[] = {
         "sysctl net/ipv4/ip_forward 0 1",
+        "docker ipx app",
+        "docker ip a/b",
         "sysctl net/ipv4/conf/../forwarding 0 1",
         "sysctl net/ipv4/conf/a/b/forwarding 0 1",
         "sysctl ../../etc/passwd 0 1",
