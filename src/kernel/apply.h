@@ -61,8 +61,8 @@ int apply_renew(struct kernel *kernel, const struct plan *plan, struct error *er
 
 /* Reads back what the kernel has and compares it with the plan; a mismatch is -EUCLEAN with a
  * sentence. verify_rules(): the jail's tables, chains (hook, policy), sets with their elements
- * (up to 65,536 of them), and every rule's expressions; call it before any link is up. verify_links(): links,
- * addresses and routes of the jail are those of the plan and no others (fallback tunnel devices
- * that are down are tolerated). */
+ * (up to 65,536 of them), and every rule's expressions; call it before any link is up.
+ * verify_links(): links, addresses and routes of the jail are those of the plan and no others
+ * (fallback tunnel devices that are down are tolerated). */
 int verify_rules(struct kernel *kernel, const struct plan *plan, struct error *error);
 int verify_links(struct kernel *kernel, const struct plan *plan, struct error *error);
