@@ -19,6 +19,13 @@ struct ctl_options {
     int arguments_count;
     const char **values; /* -D NAME=VALUE */
     int values_count;
+    const char **variables; /* -E NAME=VALUE */
+    int variables_count;
+    const char *policy;    /* -p; NULL: not given */
+    const char *file;      /* -w; NULL: not given */
+    const char *interface; /* -i; NULL: not given */
+    bool follow;           /* -f */
+    bool foreground;       /* --foreground */
 };
 
 int ctl_check(const struct ctl_options *options);
@@ -26,6 +33,9 @@ int ctl_plan(const struct ctl_options *options);
 int ctl_list(const struct ctl_options *options);
 int ctl_gc(const struct ctl_options *options);
 int ctl_doctor(const struct ctl_options *options);
+/* As netjail itself: end as the program ended, or 125, 126, 127. */
+int ctl_exec(const struct ctl_options *options);
+int ctl_shell(const struct ctl_options *options);
 
 /* Flushes standard output; a full disk or closed pipe is CTL_SYSTEM. */
 int ctl_finish_output(int status);

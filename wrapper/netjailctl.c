@@ -4,7 +4,6 @@
 #include "wrapper/ctl.h"
 #include "wrapper/report.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -13,35 +12,30 @@
 struct command {
     const char *name;
     int (*run)(const struct ctl_options *options); /* NULL: not available yet */
+    const char *options; /* the short options it takes; j: --json, F: --foreground */
     int arguments_min;
     int arguments_max; /* -1: any number */
     const char *usage;
 };
 
 static const struct command commands[] = {
-    {"check", ctl_check, 1, -1, "check FILE...          parse and check policies"},
-    {"plan", ctl_plan, 1, 1, "plan FILE              what would be done, as ip and nft commands"},
-    {"list", ctl_list, 0, 0, "list                   the running jails"},
-    {"doctor", ctl_doctor, 0, 0, "doctor                 can this machine do it"},
-    {"gc", ctl_gc, 0, 0, "gc                     remove what dead jails left"},
-    {"status", NULL, 0, -1, NULL},
-    {"top", NULL, 0, -1, NULL},
-    {"exec", NULL, 0, -1, NULL},
-    {"shell", NULL, 0, -1, NULL},
-    {"log", NULL, 0, -1, NULL},
-    {"capture", NULL, 0, -1, NULL},
-    {"why", NULL, 0, -1, NULL},
-    {"diff", NULL, 0, -1, NULL},
-    {"create", NULL, 0, -1, NULL},
-    {"delete", NULL, 0, -1, NULL},
+    {"check", ctl_check, "jD", 1, -1, "check FILE...             parse and check policies"},
+    {"plan", ctl_plan, "jD", 1, 1,
+     "plan FILE                 what would be done, as ip and nft commands"},
+    {"list", ctl_list, "j", 0, 0, "list                      the running jails"},
+    {"exec", ctl_exec, "E", 1, -1, "exec JAIL [--] CMD...     run a program in a running jail"},
+    {"shell", ctl_shell, "E", 1, 1, "shell JAIL                a shell in a running jail"},
+    {"doctor", ctl_doctor, "j", 0, 0, "doctor                    can this machine do it"},
+    {"gc", ctl_gc, "j", 0, 0, "gc                        remove what dead jails left"},
+    {"status", NULL, "", 0, -1, NULL},
+    {"top", NULL, "", 0, -1, NULL},
+    {"log", NULL, "", 0, -1, NULL},
+    {"capture", NULL, "", 0, -1, NULL},
+    {"why", NULL, "", 0, -1, NULL},
+    {"diff", NULL, "", 0, -1, NULL},
+    {"create", NULL, "", 0, -1, NULL},
+    {"delete", NULL, "", 0, -1, NULL},
 };
-
-static const char *const command_names[] = {
-    "check", "plan", "list",    "doctor", "gc",   "status", "top",    "exec",
-    "shell", "log",  "capture", "why",    "diff", "create", "delete", NULL,
-};
-static_assert(ARRAY_LENGTH(command_names) == ARRAY_LENGTH(commands) + 1,
-              "every command can be suggested");
 
 static void usage(FILE *out)
 {
@@ -64,7 +58,11 @@ int ctl_finish_output(int status)
 
 static int unknown_command(const char *name)
 {
-    const char *near = suggest_word(name, strlen(name), command_names);
+    const char *names[ARRAY_LENGTH(commands) + 1] = {NULL};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
+        names[i] = commands[i].name;
+    const char *near = suggest_word(name, strlen(name), names);
 
     if (near)
         report_note(CTL_PROGRAM, "unknown command '%s'; did you mean '%s'?", name, near);
@@ -73,32 +71,83 @@ static int unknown_command(const char *name)
     return CTL_USAGE;
 }
 
-static int parse_arguments(int argc, char **argv, struct ctl_options *options)
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, 'j'},        {"define", required_argument, NULL, 'D'},
+    {"env", required_argument, NULL, 'E'},   {"policy", required_argument, NULL, 'p'},
+    {"write", required_argument, NULL, 'w'}, {"interface", required_argument, NULL, 'i'},
+    {"follow", no_argument, NULL, 'f'},      {"foreground", no_argument, NULL, 'F'},
+    {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+};
+
+static int wrong_option(const struct command *command, int option, const char *word)
 {
-    static const struct option long_options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"define", required_argument, NULL, 'D'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
+    report_note(CTL_PROGRAM, "%s: %s '%s'", command->name,
+                option == ':' ? "a value is missing behind" : "unknown option", word);
+    return CTL_USAGE;
+}
+
+static int take_variable(struct ctl_options *options, const char *text)
+{
+    if (!strchr(text, '=') || text[0] == '=') {
+        report_note(CTL_PROGRAM, "-E '%s': not NAME=VALUE", text);
+        return CTL_USAGE;
+    }
+    options->variables[options->variables_count++] = text;
+    return 0;
+}
+
+/* -1: help was asked for and given. */
+static int take_option(const struct command *command, int option, struct ctl_options *options,
+                       char **argv)
+{
+    if (option == 'h') {
+        usage(stdout);
+        return -1;
+    }
+    if (option == ':' || option == '?' || !strchr(command->options, option))
+        return wrong_option(command, option, argv[optind - 1]);
+    switch (option) {
+    case 'j':
+        options->json = true;
+        return 0;
+    case 'D':
+        options->values[options->values_count++] = optarg;
+        return 0;
+    case 'E':
+        return take_variable(options, optarg);
+    case 'p':
+        options->policy = optarg;
+        return 0;
+    case 'w':
+        options->file = optarg;
+        return 0;
+    case 'i':
+        options->interface = optarg;
+        return 0;
+    case 'f':
+        options->follow = true;
+        return 0;
+    default:
+        options->foreground = true;
+        return 0;
+    }
+}
+
+static int parse_arguments(const struct command *command, int argc, char **argv,
+                           struct ctl_options *options)
+{
+    /* A program's own options are not ours: those end at the jail's name. */
+    bool ends_early = strchr(command->options, 'E') != NULL;
     int option;
 
     optind = 1;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":D:h", long_options, NULL)) != -1) {
-        if (option == 'j') {
-            options->json = true;
-        } else if (option == 'D') {
-            options->values[options->values_count++] = optarg;
-        } else if (option == 'h') {
-            usage(stdout);
-            return -1;
-        } else {
-            report_note(CTL_PROGRAM, "%s: %s '%s'", argv[0],
-                        option == ':' ? "a value is missing behind" : "unknown option",
-                        argv[optind - 1]);
-            return CTL_USAGE;
-        }
+    while ((option = getopt_long(argc, argv, ends_early ? "+:E:h" : ":D:E:p:w:i:fh", long_options,
+                                 NULL)) != -1) {
+        int status = take_option(command, option, options, argv);
+
+        if (status != 0)
+            return status;
     }
     options->arguments = argv + optind;
     options->arguments_count = argc - optind;
@@ -108,9 +157,10 @@ static int parse_arguments(int argc, char **argv, struct ctl_options *options)
 static int run_command(const struct command *command, int argc, char **argv)
 {
     cleanup_free const char **values = calloc((size_t)argc + 1, sizeof *values);
-    struct ctl_options options = {.values = values};
+    cleanup_free const char **variables = calloc((size_t)argc + 1, sizeof *variables);
+    struct ctl_options options = {.values = values, .variables = variables};
 
-    if (!values) {
+    if (!values || !variables) {
         report_note(CTL_PROGRAM, "out of memory");
         return CTL_SYSTEM;
     }
@@ -118,7 +168,7 @@ static int run_command(const struct command *command, int argc, char **argv)
         report_note(CTL_PROGRAM, "'%s' is not available yet", command->name);
         return CTL_SYSTEM;
     }
-    int status = parse_arguments(argc, argv, &options);
+    int status = parse_arguments(command, argc, argv, &options);
     if (status != 0)
         return status < 0 ? ctl_finish_output(CTL_OK) : status;
     if (options.arguments_count < command->arguments_min ||

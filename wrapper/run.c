@@ -19,7 +19,10 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "claim.h"
+#include "jail/events.h"
 #include "jail/jail.h"
+#include "jail/server.h"
+#include "kernel/lease_socket.h"
 #include "kernel/nflog.h"
 #include "manager.h"
 #include "plan/print.h"
@@ -53,6 +56,8 @@ struct run {
     struct applied applied;
     struct service service;
     struct notify *notify; /* the one below; it may outlive this struct by a moment */
+    struct events events;  /* what the supervisor waits for beside the command */
+    struct server server;  /* the control socket */
     struct error error;
 };
 
@@ -291,6 +296,22 @@ static void finish(struct run *run, int wait_status)
     exit_like(wait_status);
 }
 
+/* What netjailctl asks is answered from now on. The command runs already: a jail that nobody can
+ * ask is as strong as any. */
+static void open_control(struct run *run)
+{
+    struct error error = {0};
+    int fd;
+
+    if (!run->claim.lease)
+        return; /* nobody could find it */
+    if (lease_socket_listen(run->claim.lease, &fd, &error) < 0 ||
+        server_start(&run->server, fd, &run->jail, &run->events, &error) < 0) {
+        if (!run->options->quiet)
+            report_note(PROGRAM, "warning: netjailctl cannot reach this jail: %s", error.text);
+    }
+}
+
 static int supervise_command(struct run *run)
 {
     struct supervision supervision = {
@@ -300,9 +321,15 @@ static int supervise_command(struct run *run)
         .renew = renew,
         .service_died = service_died,
         .context = run,
+        .events = &run->events,
     };
     int wait_status = 0;
-    int result = supervise(&supervision, &wait_status, &run->error);
+    int result;
+
+    events_init(&run->events);
+    open_control(run);
+    result = supervise(&supervision, &wait_status, &run->error);
+    server_stop(&run->server);
 
     notify_end(run->notify);
     if (result < 0)

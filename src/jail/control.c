@@ -29,6 +29,7 @@ static const struct rule rules[] = {
     [CONTROL_RELEASE] = {sizeof(struct control_message), 0, 0},
     [CONTROL_SIGNAL] = {sizeof(struct control_message), 0, 0},
     [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},
+    [CONTROL_PROGRAM] = {sizeof(struct control_message), CONTROL_PROGRAM_FDS, 0},
     [CONTROL_OPENED] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_CLONED)},
     [CONTROL_NOTIFY] = {sizeof(struct control_message), 1, STATE(JAIL_OPENED)},
     [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},
@@ -47,14 +48,15 @@ struct packet {
         struct control_failure failure;
     };
     size_t size;
-    int fds[CONTROL_FDS];
+    int fds[CONTROL_FDS_MAX];
     size_t fds_count;
     bool truncated;
 };
 
-static int packet_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count)
+static int packet_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count,
+                       int flags)
 {
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS)] = {0};
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)] = {0};
     struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
     struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
 
@@ -69,7 +71,7 @@ static int packet_send(int fd, const void *data, size_t size, const int *fds, si
         cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds_count);
         memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * fds_count);
     }
-    while (sendmsg(fd, &header, MSG_NOSIGNAL) < 0) {
+    while (sendmsg(fd, &header, MSG_NOSIGNAL | flags) < 0) {
         if (errno != EINTR)
             return -errno;
     }
@@ -80,7 +82,14 @@ int control_send(int fd, enum control_kind kind, int value, const int *fds, size
 {
     struct control_message message = {.kind = kind, .value = value};
 
-    return packet_send(fd, &message, sizeof message, fds, fds_count);
+    return packet_send(fd, &message, sizeof message, fds, fds_count, 0);
+}
+
+int control_send_program(int fd, const int fds[CONTROL_PROGRAM_FDS])
+{
+    struct control_message message = {.kind = CONTROL_PROGRAM};
+
+    return packet_send(fd, &message, sizeof message, fds, CONTROL_PROGRAM_FDS, MSG_DONTWAIT);
 }
 
 int control_send_failure(int fd, enum control_kind kind, const struct error *error)
@@ -89,7 +98,7 @@ int control_send_failure(int fd, enum control_kind kind, const struct error *err
 
     memcpy(failure.text, error->text, sizeof failure.text);
     memcpy(failure.hint, error->hint, sizeof failure.hint);
-    return packet_send(fd, &failure, sizeof failure, NULL, 0);
+    return packet_send(fd, &failure, sizeof failure, NULL, 0, 0);
 }
 
 /* Takes the descriptors out of a received header; those beyond the buffer are closed. */
@@ -104,7 +113,7 @@ static void packet_take_fds(struct packet *packet, struct msghdr *header)
             int fd;
 
             memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof fd, sizeof fd);
-            if (packet->fds_count < CONTROL_FDS)
+            if (packet->fds_count < CONTROL_FDS_MAX)
                 packet->fds[packet->fds_count++] = fd;
             else
                 (void)close(fd); /* unexpected, and nothing to lose */
@@ -114,7 +123,7 @@ static void packet_take_fds(struct packet *packet, struct msghdr *header)
 
 static int packet_receive(int fd, bool wait, struct packet *packet)
 {
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS)];
+    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
     struct iovec part = {.iov_base = &packet->failure, .iov_len = sizeof packet->failure};
     struct msghdr header = {.msg_iov = &part,
                             .msg_iovlen = 1,
@@ -157,7 +166,7 @@ static const struct rule *packet_rule(const struct packet *packet)
     return rule;
 }
 
-int control_receive_command(int fd, bool wait, struct control_message *ret_message)
+int control_receive_command(int fd, bool wait, struct control_message *ret_message, int *ret_fds)
 {
     struct packet packet;
     const struct rule *rule;
@@ -166,10 +175,12 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
     if (status < 0)
         return status;
     rule = packet_rule(&packet);
-    if (!rule || rule->states != 0) {
+    if (!rule || rule->states != 0 || (rule->fds > 0 && !ret_fds)) {
         packet_close_fds(&packet);
         return -EPROTO;
     }
+    for (size_t i = 0; i < packet.fds_count; i++)
+        ret_fds[i] = packet.fds[i];
     *ret_message = packet.message;
     return 0;
 }

@@ -13,6 +13,7 @@ enum control_kind {
     CONTROL_RELEASE,    /* run the command; value: 1 when it shall get the terminal */
     CONTROL_SIGNAL,     /* send signal `value` to the command */
     CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
+    CONTROL_PROGRAM,    /* with CONTROL_PROGRAM_FDS: start a program beside the command */
     /* Init to supervisor. */
     CONTROL_OPENED,  /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
     CONTROL_NOTIFY,  /* with one descriptor: the jail's notification socket */
@@ -24,7 +25,9 @@ enum control_kind {
     CONTROL_REFUSED, /* struct control_failure: everything was in place, execve(2) has failed */
 };
 
-#define CONTROL_FDS 4
+#define CONTROL_FDS         4
+#define CONTROL_PROGRAM_FDS 5 /* the client's connection, then those of REQUEST_PROGRAM */
+#define CONTROL_FDS_MAX     5
 
 /* A stop that was reported before the last CONTROL_CONTINUE is past: each of these raises the turn,
  * and each report carries the turn in which it was made. The low 16 bits are the status of wait(2),
@@ -64,9 +67,13 @@ struct control_failure {
 int control_send(int fd, enum control_kind kind, int value, const int *fds, size_t fds_count);
 int control_send_failure(int fd, enum control_kind kind, const struct error *error);
 
+/* CONTROL_PROGRAM, without waiting: -EAGAIN when init does not keep up. */
+int control_send_program(int fd, const int fds[CONTROL_PROGRAM_FDS]);
+
 /* Init: the next command. Returns 0, -EPIPE at the end of the channel, -EAGAIN when `wait` is false
- * and none is there, -EPROTO for what is no command. */
-int control_receive_command(int fd, bool wait, struct control_message *ret_message);
+ * and none is there, -EPROTO for what is no command. ret_fds (CONTROL_PROGRAM_FDS of them) is
+ * written for CONTROL_PROGRAM only; where it is NULL that is no command. */
+int control_receive_command(int fd, bool wait, struct control_message *ret_message, int *ret_fds);
 
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
  * descriptors as in the table, permitted in `state` (enum

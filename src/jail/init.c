@@ -22,6 +22,7 @@
 #include "jail/notify.h"
 #include "jail/offspring.h"
 #include "jail/privs.h"
+#include "jail/program.h"
 #include "jail/sockets.h"
 #include "jail/spawn.h"
 
@@ -88,7 +89,8 @@ static struct control_message init_wait(struct init *init, enum control_kind kin
             init_serve(init);
         if (!fds[0].revents)
             continue;
-        if (control_receive_command(init->control_fd, true, &message) < 0 || message.kind != kind)
+        if (control_receive_command(init->control_fd, true, &message, NULL) < 0 ||
+            message.kind != kind)
             init_end(init);
         return message;
     }
@@ -272,10 +274,26 @@ static void init_continue(struct init *init, int value)
         (void)kill(init->own_group ? -init->command : init->command, SIGCONT); /* may be ending */
 }
 
+/* A program beside the command. What came is for the child alone; here nothing of it is read. */
+static void init_program(const struct init *init, const int fds[CONTROL_PROGRAM_FDS])
+{
+    struct program_args args = {.setup = init->setup,
+                                .client_fd = fds[0],
+                                .description_fd = fds[1],
+                                .standard_fds = {fds[2], fds[3], fds[4]}};
+
+    if (fork() == 0)
+        program_run(&args);
+    /* Where there is no child the client sees the end of its connection. */
+    for (size_t i = 0; i < CONTROL_PROGRAM_FDS; i++)
+        (void)close(fds[i]); /* the child's now */
+}
+
 static void init_obey(struct init *init)
 {
     struct control_message message;
-    int status = control_receive_command(init->control_fd, false, &message);
+    int fds[CONTROL_PROGRAM_FDS];
+    int status = control_receive_command(init->control_fd, false, &message, fds);
 
     if (status == -EAGAIN)
         return;
@@ -285,6 +303,8 @@ static void init_obey(struct init *init)
         init_signal(init, message.value);
     else if (message.kind == CONTROL_CONTINUE && message.value >= 0)
         init_continue(init, message.value);
+    else if (message.kind == CONTROL_PROGRAM)
+        init_program(init, fds);
     else
         init_end(init);
 }

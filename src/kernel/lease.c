@@ -39,13 +39,6 @@
 #define OVERFLOW_UID     65534 /* what an unmapped user looks like (user_namespaces(7)) */
 #define OPEN_TRIES       100
 
-struct lease {
-    int directory_fd;
-    int fd;
-    mode_t mode;
-    char file[80];
-};
-
 void lease_pause(void)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
@@ -124,6 +117,12 @@ static int open_at_path(const char *path, uid_t owner, bool create,
     (void)snprintf(directory->path, sizeof directory->path, "%s", path);
     *ret_directory = directory;
     return 0;
+}
+
+int lease_directory_open_path(const char *path, uid_t owner, struct lease_directory **ret_directory,
+                              struct error *error)
+{
+    return open_at_path(path, owner, false, ret_directory, error);
 }
 
 /* The directory of an ordinary user. */
@@ -397,8 +396,10 @@ void lease_remove(struct lease *lease)
 {
     if (!lease)
         return;
-    if (lease_file_is_current(lease->directory_fd, lease->file, lease->fd))
+    if (lease_file_is_current(lease->directory_fd, lease->file, lease->fd)) {
+        lease_socket_remove(lease->directory_fd, lease->file);
         (void)unlinkat(lease->directory_fd, lease->file, 0); /* else the next gc removes it */
+    }
     lease_close(lease);
 }
 

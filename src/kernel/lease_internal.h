@@ -15,6 +15,20 @@ struct lease_directory {
     char path[256];
 };
 
+struct lease {
+    int directory_fd;
+    int fd;
+    mode_t mode;
+    char file[80];
+};
+
+/* Opens an existing directory, which must be `owner`'s. */
+int lease_directory_open_path(const char *path, uid_t owner, struct lease_directory **ret_directory,
+                              struct error *error);
+
+/* Removes the control socket beside the lease of this file name. */
+void lease_socket_remove(int directory_fd, const char *file);
+
 /* Opens a lease file for reading, checked: -ENOENT, or -EINVAL for what is no regular file of a
  * trusted owner. */
 int lease_file_open(const struct lease_directory *directory, const char *file, int *ret_fd);

@@ -272,6 +272,7 @@ static int collect_one(struct lease_directory *directory, struct kernel *kernel,
         if (r < 0)
             return r;
     }
+    lease_socket_remove(directory->fd, dead->file);
     if (unlinkat(directory->fd, dead->file, 0) < 0)
         return error_errno(error, -errno, "cannot remove the lease '%s'", dead->file);
     return 1;

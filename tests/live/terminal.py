@@ -1,9 +1,12 @@
 """Job control through netjail on a pseudo-terminal: terminal.py NETJAIL. Exits with 0 when all is as without it."""
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import sys
+import termios
 import time
 
 
@@ -15,6 +18,9 @@ class Terminal:
             os.environ["HISTFILE"] = "/dev/null"
             os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
         self.seen = ""
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def send(self, text):
         os.write(self.fd, text.encode())
@@ -70,4 +76,5 @@ def main():
     os.waitpid(t.pid, 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -41,9 +41,9 @@ static void test_command_arrives(void **state)
     struct control_message message;
 
     (void)state;
-    assert_int_equal(control_receive_command(pair[1], false, &message), -EAGAIN);
+    assert_int_equal(control_receive_command(pair[1], false, &message, NULL), -EAGAIN);
     assert_int_equal(control_send(pair[0], CONTROL_SIGNAL, 15, NULL, 0), 0);
-    assert_int_equal(control_receive_command(pair[1], true, &message), 0);
+    assert_int_equal(control_receive_command(pair[1], true, &message, NULL), 0);
     assert_int_equal(message.kind, CONTROL_SIGNAL);
     assert_int_equal(message.value, 15);
 }
@@ -54,7 +54,7 @@ static void test_init_takes_no_report(void **state)
 
     (void)state;
     assert_int_equal(control_send(pair[0], CONTROL_EMPTY, 0, NULL, 0), 0);
-    assert_int_equal(control_receive_command(pair[1], true, &message), -EPROTO);
+    assert_int_equal(control_receive_command(pair[1], true, &message, NULL), -EPROTO);
 }
 
 static void test_sockets_arrive(void **state)

@@ -4,6 +4,7 @@
 #include "jail/jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -43,7 +44,7 @@ static void pipe_open(struct pipe_source *pipe_source, struct events *events)
 {
     int fds[2];
 
-    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0); /* supervise() closes what its caller left it */
     *pipe_source = (struct pipe_source){
         .source = {.fd = fds[0], .events = POLLIN, .ready = pipe_ready, .context = pipe_source},
         .events = events,
@@ -197,7 +198,8 @@ static void test_supervise_serves(void **state)
     struct error error = {0};
     sigset_t all, before;
     int pair[2], status = 0;
-    int in = dup(STDIN_FILENO), out = dup(STDOUT_FILENO); /* supervise() lets them go */
+    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
+        out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* supervise() lets them go */
 
     (void)state;
     (void)sigfillset(&all);
