@@ -3,7 +3,7 @@
 
 RUN := tests/run --build $(B) --make "$(MAKE)"
 
-.PHONY: check check-quick live golden lint clang san valgrind fuzz-short bench try
+.PHONY: check check-quick check-faults live golden lint clang san valgrind fuzz-short bench try
 # + : the runner starts make itself.
 check:
 	+@$(RUN) all
@@ -14,6 +14,11 @@ live golden lint clang san valgrind:
 	+@$(RUN) $@
 fuzz-short:
 	+@$(RUN) fuzz
+
+# Every system call of a start in every mode, to fail and to die at: hours. The counts go to build/faults.log.
+check-faults: all
+	rm -f $(B)/faults.log
+	FAULTS_SECONDS=0 FAULTS_LOG=$(abspath $(B))/faults.log tests/live/faults.sh; cat $(B)/faults.log
 
 bench: all
 	tests/bench/run $(B)

@@ -321,7 +321,7 @@ int claim_undo(struct claim *claim, struct error *error)
     }
     /* A lease whose undo failed stays, unlocked: the next netjail or gc tries again. */
     if (claim->lease && result == 0)
-        lease_remove(claim->lease);
+        result = lease_remove(claim->lease, error);
     else if (claim->lease)
         lease_close(claim->lease);
     claim->lease = NULL;

@@ -34,7 +34,6 @@
 
 #define SYSTEM_DIRECTORY "/run/netjail"
 #define STATE_GROUP      "netjail"
-#define TEMPORARY_SUFFIX ".new"
 #define PAUSE_NS         1000000L
 #define OVERFLOW_UID     65534 /* what an unmapped user looks like (user_namespaces(7)) */
 #define OPEN_TRIES       100
@@ -179,13 +178,20 @@ static mode_t file_mode(const struct lease_directory *directory)
     return directory->is_shared ? 0660 : 0600;
 }
 
-/* Is the open directory still the one of its name? */
-static bool directory_is_current(const struct lease_directory *directory)
+/* Is the open directory still the one of its name? 1 or 0, or a negative errno: not known. */
+static int directory_is_current(const struct lease_directory *directory)
 {
     struct stat ours, theirs;
-    return fstat(directory->fd, &ours) == 0 &&
-           fstatat(AT_FDCWD, directory->path, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
-           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+    if (fstat(directory->fd, &ours) < 0)
+        return -errno;
+    if (fstatat(AT_FDCWD, directory->path, &theirs, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+void lease_unlock(struct lease_directory *directory)
+{
+    (void)flock(directory->fd, LOCK_UN); /* cannot fail on an open descriptor */
 }
 
 /* Opens the directory again after the last jail has removed it. */
@@ -207,9 +213,14 @@ int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *
     int64_t end_ms = lease_now_ms() + timeout_ms;
     for (;;) {
         if (flock(directory->fd, LOCK_EX | LOCK_NB) == 0) {
-            if (directory_is_current(directory))
+            int r = directory_is_current(directory);
+            if (r > 0)
                 return 0;
-            int r = directory_reopen(directory, error);
+            /* A copy of the descriptor may live on, and would keep the lock with it. */
+            lease_unlock(directory);
+            if (r < 0)
+                return error_errno(error, r, "cannot examine '%s'", directory->path);
+            r = directory_reopen(directory, error);
             if (r < 0)
                 return r;
             continue;
@@ -224,16 +235,11 @@ int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *
     }
 }
 
-void lease_unlock(struct lease_directory *directory)
-{
-    (void)flock(directory->fd, LOCK_UN); /* cannot fail on an open descriptor */
-}
-
 void lease_directory_tidy(struct lease_directory *directory)
 {
     if (directory->is_shared || flock(directory->fd, LOCK_EX | LOCK_NB) < 0)
         return; /* whoever has the lock is about to use it */
-    if (directory_is_current(directory))
+    if (directory_is_current(directory) > 0)
         (void)rmdir(directory->path); /* fails while another jail has its lease there */
     lease_unlock(directory);
 }
@@ -369,8 +375,8 @@ static int write_all(int fd, const char *text, size_t length)
 
 int lease_write(struct lease *lease, const struct record *record, struct error *error)
 {
-    char temporary[sizeof lease->file + sizeof TEMPORARY_SUFFIX];
-    (void)snprintf(temporary, sizeof temporary, "%s" TEMPORARY_SUFFIX, lease->file);
+    char temporary[sizeof lease->file + sizeof LEASE_TEMPORARY_SUFFIX];
+    (void)snprintf(temporary, sizeof temporary, "%s" LEASE_TEMPORARY_SUFFIX, lease->file);
     (void)unlinkat(lease->directory_fd, temporary, 0); /* what a killed writer may have left */
     cleanup_fd int fd = openat(lease->directory_fd, temporary,
                                O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, lease->mode);
@@ -392,15 +398,30 @@ int lease_write(struct lease *lease, const struct record *record, struct error *
     return 0;
 }
 
-void lease_remove(struct lease *lease)
+/* The file of this name: 1 ours, 0 none or another's. */
+static int file_is_ours(const struct lease *lease)
+{
+    struct stat ours, theirs;
+    if (fstat(lease->fd, &ours) < 0)
+        return -errno;
+    if (fstatat(lease->directory_fd, lease->file, &theirs, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
+int lease_remove(struct lease *lease, struct error *error)
 {
     if (!lease)
-        return;
-    if (lease_file_is_current(lease->directory_fd, lease->file, lease->fd)) {
+        return 0;
+    int r = file_is_ours(lease);
+    if (r > 0)
         lease_socket_remove(lease->directory_fd, lease->file);
-        (void)unlinkat(lease->directory_fd, lease->file, 0); /* else the next gc removes it */
-    }
+    if (r > 0)
+        r = unlinkat(lease->directory_fd, lease->file, 0) < 0 && errno != ENOENT ? -errno : 0;
+    if (r < 0)
+        r = error_errno(error, r, "cannot remove the lease '%s'", lease->file);
     lease_close(lease);
+    return r;
 }
 
 void lease_close(struct lease *lease)

@@ -6,7 +6,8 @@
 #include <dirent.h>
 #include <sys/types.h>
 
-#define LEASE_SUFFIX ".lease"
+#define LEASE_SUFFIX           ".lease"
+#define LEASE_TEMPORARY_SUFFIX ".new" /* behind LEASE_SUFFIX, while it is written */
 
 struct lease_directory {
     int fd;         /* the pool's lock is a flock on it */

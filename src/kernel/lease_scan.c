@@ -261,6 +261,7 @@ static int collect_one(struct lease_directory *directory, struct kernel *kernel,
                        const struct dead_lease *dead, const struct facts *facts,
                        struct error *error)
 {
+    char temporary[sizeof dead->file + sizeof LEASE_TEMPORARY_SUFFIX];
     cleanup_fd int fd = -1;
     int r = lease_file_open(directory, dead->file, &fd);
     if (r < 0)
@@ -273,6 +274,10 @@ static int collect_one(struct lease_directory *directory, struct kernel *kernel,
             return r;
     }
     lease_socket_remove(directory->fd, dead->file);
+    /* First what its writer may have left: only he who has the lease's lock writes that. */
+    (void)snprintf(temporary, sizeof temporary, "%s" LEASE_TEMPORARY_SUFFIX, dead->file); /* fits */
+    if (unlinkat(directory->fd, temporary, 0) < 0 && errno != ENOENT)
+        return error_errno(error, -errno, "cannot remove '%s'", temporary);
     if (unlinkat(directory->fd, dead->file, 0) < 0)
         return error_errno(error, -errno, "cannot remove the lease '%s'", dead->file);
     return 1;

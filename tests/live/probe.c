@@ -1,10 +1,11 @@
-/* A command that looks at the jail it is in: `probe FILE [LINK...]` writes `strong` or `weak: WHY`
- * to FILE.
+/* A command that looks at the jail it is in: `probe FILE [LINK | tcp/ADDRESS/PORT]...` writes
+ * `strong` or `weak: WHY` to FILE. Somebody listens at the addresses, which must be out of reach.
  *
- * faults.sh runs it while single system calls are made to fail, in it as well as in netjail. So a
+ * faults.py runs it while single system calls are made to fail, in it as well as in netjail. So a
  * failure here says nothing: everything is tried TRIES times, and only what was seen to be possible
  * is a weakness. LINKs are the only interfaces that may exist besides lo. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -116,6 +117,35 @@ static void check_calls(void)
     }
 }
 
+/* tcp/ADDRESS/PORT */
+static void check_closed(const char *text)
+{
+    struct sockaddr_storage address = {0};
+    char host[64];
+    unsigned port;
+    int fd;
+
+    if (sscanf(text, "tcp/%63[^/]/%u", host, &port) != 2)
+        return;
+    struct sockaddr_in *four = (struct sockaddr_in *)&address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address;
+    if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons((uint16_t)port);
+    } else if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons((uint16_t)port);
+    } else {
+        weak("an address that is none");
+    }
+    fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval limit = {.tv_usec = 500000};
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        weak(text);
+    (void)close(fd);
+}
+
 int main(int argc, char **argv)
 {
     int fd = -1;
@@ -125,6 +155,8 @@ int main(int argc, char **argv)
     check_status();
     check_interfaces(argv + 2);
     check_calls();
+    for (int i = 2; i < argc; i++)
+        check_closed(argv[i]);
     for (int i = 0; fd < 0 && i < TRIES; i++)
         fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0644);
     for (int i = 0; i < TRIES; i++) {

@@ -99,7 +99,7 @@ static void test_life(void **state)
     assert_int_equal(lease_create(directory, record, &second, &ending, &error), -EEXIST);
     assert_true(ending);
     assert_int_equal(lease_wait_clean(directory, 5, &error), -ETIMEDOUT);
-    lease_remove(lease);
+    assert_int_equal(lease_remove(lease, &error), 0);
     assert_int_equal(lease_wait_clean(directory, 0, &error), 0);
     assert_int_equal(count_others(directory, &dead), 0);
     assert_int_equal(dead, 0);
@@ -187,7 +187,7 @@ static void test_tidy(void **state)
     lease_directory_close(c);
     c = open_directory();
     assert_int_equal(count_others(c, &dead), 1);
-    lease_remove(lease);
+    assert_int_equal(lease_remove(lease, &error), 0);
     record_free(record);
     lease_directory_close(a);
     lease_directory_close(b);

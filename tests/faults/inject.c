@@ -1,0 +1,295 @@
+/* Runs a program and makes one system call of one of its processes fail, or kills that process
+ * there.
+ *
+ *     inject list OUT CMD...                       every call: "ROLE NUMBER NAME" a line
+ *     inject fail ROLE NUMBER ERRNO OUT CMD...     this call is not made and returns -ERRNO
+ *     inject kill ROLE NUMBER OUT CMD...           SIGKILL to the process as it enters this call
+ *
+ * A process is named by its place in the family: "0" is CMD, "0.2" the second child of "0"; NUMBER
+ * counts its calls of all kinds, from 1, in "0" from the first getresuid() on, where netjail's own
+ * code begins. That stays the same from run to run, which a count of one kind of call in all
+ * processes would not. A process that executes something called `probe` is left alone from then on:
+ * it is the jail's command. OUT gets, for fail and kill, the name of the call that was met, or
+ * nothing. The last line of stdout is "status N", "signal N" or "hang". */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROCESSES_MAX 256
+#define SECONDS       20
+#define OPTIONS                                                                                    \
+    (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |      \
+     PTRACE_O_TRACEEXEC)
+
+struct process {
+    pid_t pid; /* 0: a free place */
+    char role[32];
+    unsigned children;
+    unsigned long calls;
+    bool counts;  /* see above */
+    bool inside;  /* of a call */
+    bool faulted; /* this call is to return -errno */
+    bool stopped; /* its first stop came before its parent told of it */
+};
+
+static struct process processes[PROCESSES_MAX];
+static const char *mode;
+static const char *wanted_role = "";
+static unsigned long wanted_number;
+static long wanted_errno;
+static FILE *out;
+static pid_t root;
+static bool done; /* nothing more is to be met: everybody is let go */
+
+/* Only the process that matters stops at its calls. */
+static int resume_request(const struct process *process)
+{
+    return mode[0] == 'l' || strcmp(process->role, wanted_role) == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
+}
+
+static struct process *find(pid_t pid)
+{
+    for (size_t i = 0; i < PROCESSES_MAX; i++) {
+        if (processes[i].pid == pid)
+            return &processes[i];
+    }
+    return NULL;
+}
+
+static struct process *add(pid_t pid, const char *parent, unsigned number)
+{
+    struct process *process = find(pid);
+
+    if (!process)
+        process = find(0);
+    if (!process)
+        exit(99);
+    process->pid = pid;
+    if (parent)
+        (void)snprintf(process->role, sizeof process->role, "%.20s.%u", parent, number);
+    return process;
+}
+
+static void hang(int number)
+{
+    (void)number;
+    for (size_t i = 0; i < PROCESSES_MAX; i++) {
+        if (processes[i].pid > 0)
+            (void)kill(processes[i].pid, SIGKILL);
+    }
+    (void)!write(STDOUT_FILENO, "hang\n", 5);
+    _exit(0);
+}
+
+static void name_print(unsigned long long number)
+{
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
+
+    (void)fprintf(out, "%s\n", name ? name : "unknown");
+    free(name);
+}
+
+#if defined(__x86_64__)
+static unsigned long long call_number(const struct user_regs_struct *regs)
+{
+    return regs->orig_rax;
+}
+
+static void call_skip(pid_t pid, struct user_regs_struct *regs)
+{
+    regs->orig_rax = (unsigned long long)-1;
+    (void)ptrace(PTRACE_SETREGS, pid, NULL, regs);
+}
+
+static void call_return(pid_t pid, long value)
+{
+    struct user_regs_struct regs;
+
+    if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) < 0)
+        return;
+    regs.rax = (unsigned long long)value;
+    (void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
+}
+#define GETRESUID 118
+#else
+#error "inject knows the registers of x86-64 only"
+#endif
+
+static void call_entered(struct process *process)
+{
+    struct user_regs_struct regs;
+
+    if (ptrace(PTRACE_GETREGS, process->pid, NULL, &regs) < 0)
+        return;
+    process->counts = process->counts || process->pid != root || call_number(&regs) == GETRESUID;
+    if (!process->counts)
+        return;
+    process->calls++;
+    if (strcmp(mode, "list") == 0) {
+        (void)fprintf(out, "%s %lu ", process->role, process->calls);
+        name_print(call_number(&regs));
+        return;
+    }
+    if (process->calls != wanted_number || strcmp(process->role, wanted_role) != 0)
+        return;
+    name_print(call_number(&regs));
+    (void)fflush(out);
+    if (strcmp(mode, "kill") == 0) {
+        (void)kill(process->pid, SIGKILL);
+        done = true;
+    } else {
+        process->faulted = true;
+        call_skip(process->pid, &regs);
+    }
+}
+
+static void call_left(struct process *process)
+{
+    if (!process->faulted)
+        return;
+    call_return(process->pid, -wanted_errno);
+    done = true;
+}
+
+static bool is_probe(pid_t pid)
+{
+    char path[64], target[PATH_MAX];
+    ssize_t length;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+    length = readlink(path, target, sizeof target - 1);
+    if (length < 6)
+        return false;
+    target[length] = '\0';
+    return strcmp(target + length - 6, "/probe") == 0;
+}
+
+static void forked(struct process *parent)
+{
+    unsigned long child = 0;
+
+    if (ptrace(PTRACE_GETEVENTMSG, parent->pid, NULL, &child) < 0)
+        return;
+    struct process *process = add((pid_t)child, parent->role, ++parent->children);
+
+    if (process->stopped)
+        (void)ptrace(resume_request(process), process->pid, NULL, 0);
+    process->stopped = false;
+}
+
+/* Handles one stop; returns the signal to deliver, or -1 when the process is not to be resumed. */
+static int stop_handle(struct process *process, int status)
+{
+    int signal = WSTOPSIG(status);
+    int event = status >> 16;
+
+    if (signal == (SIGTRAP | 0x80)) {
+        process->inside = !process->inside;
+        if (process->inside)
+            call_entered(process);
+        else
+            call_left(process);
+        return 0;
+    }
+    if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK || event == PTRACE_EVENT_CLONE) {
+        forked(process);
+        return 0;
+    }
+    if (event == PTRACE_EVENT_EXEC) {
+        if (!is_probe(process->pid))
+            return 0;
+        (void)ptrace(PTRACE_DETACH, process->pid, NULL, 0);
+        process->pid = 0;
+        return -1;
+    }
+    return event != 0 ? 0 : signal;
+}
+
+static void loop(void)
+{
+    int status, last = 0;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+        struct process *process = find(pid);
+        int signal;
+
+        if (pid <= 0)
+            continue;
+        if (!WIFSTOPPED(status)) {
+            if (pid == root)
+                last = status;
+            if (process)
+                *process = (struct process){0};
+            continue;
+        }
+        if (!process) { /* a new one, of which its parent has not told yet */
+            process = add(pid, NULL, 0);
+            process->stopped = true;
+            continue;
+        }
+        if (process->calls == 0 && !process->inside && process->pid != root &&
+            WSTOPSIG(status) == SIGSTOP)
+            signal = 0; /* its first stop */
+        else
+            signal = stop_handle(process, status);
+        if (signal >= 0)
+            (void)ptrace(done ? PTRACE_DETACH : resume_request(process), pid, NULL, signal);
+    }
+    if (WIFEXITED(last))
+        (void)printf("status %d\n", WEXITSTATUS(last));
+    else
+        (void)printf("signal %d\n", WTERMSIG(last));
+}
+
+int main(int argc, char **argv)
+{
+    char **command = NULL;
+    int status;
+
+    mode = argc > 3 ? argv[1] : "";
+    if (strcmp(mode, "list") == 0) {
+        out = fopen(argv[2], "w");
+        command = argv + 3;
+    } else if (strcmp(mode, "fail") == 0 && argc > 6) {
+        wanted_errno = strtol(argv[4], NULL, 10);
+        out = fopen(argv[5], "w");
+        command = argv + 6;
+    } else if (strcmp(mode, "kill") == 0 && argc > 5) {
+        out = fopen(argv[4], "w");
+        command = argv + 5;
+    }
+    if (!command || !out)
+        return 99;
+    if (mode[0] != 'l') {
+        wanted_role = argv[2];
+        wanted_number = strtoul(argv[3], NULL, 10);
+    }
+    root = fork();
+    if (root == 0) {
+        (void)fclose(out);
+        (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        (void)raise(SIGSTOP);
+        (void)execv(command[0], command);
+        _exit(98);
+    }
+    (void)strcpy(add(root, NULL, 0)->role, "0");
+    if (waitpid(root, &status, 0) != root || ptrace(PTRACE_SETOPTIONS, root, NULL, OPTIONS) < 0)
+        return 99;
+    (void)signal(SIGALRM, hang);
+    (void)alarm(SECONDS);
+    (void)ptrace(resume_request(find(root)), root, NULL, 0);
+    loop();
+    (void)fclose(out);
+    return 0;
+}
