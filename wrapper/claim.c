@@ -19,6 +19,7 @@
 
 #define LOCK_TIMEOUT_MS   30000
 #define ENDING_TIMEOUT_MS 2000
+#define PEER_TIMEOUT_MS   5000
 #define ENDING_POLL_MS    10
 
 static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
@@ -98,6 +99,7 @@ static int look(struct claim *claim, bool privileged, struct error *error)
     claim->facts->privileged = privileged;
     claim->facts->is_root = geteuid() == 0;
     claim->facts->pid = getpid();
+    claim->facts->uid = getuid();
     return result < 0 ? result : facts_collect(claim->host, claim->facts, error);
 }
 
@@ -193,7 +195,10 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
         return result;
     result = plan_build(policy, claim->facts, diags, &claim->plan);
     if (result < 0)
-        return result == -EAGAIN ? -EAGAIN : -EINVAL;
+        return result == -EAGAIN || result == -ENOLINK ? result : -EINVAL;
+    result = peers_open(claim->plan, &claim->peers, error);
+    if (result < 0)
+        return result == -EINVAL ? -EIO : result;
     result = make_record(claim, policy, command, error);
     if (result < 0)
         return result == -EINVAL ? -EIO : result;
@@ -216,7 +221,7 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
                const char *command, struct diags *diags, struct error *error)
 {
-    int64_t deadline_ms = now_ms() + ENDING_TIMEOUT_MS;
+    int64_t start_ms = now_ms();
     size_t diags_before = diags->list_count;
     int result;
 
@@ -233,13 +238,15 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
             claim->is_locked = true;
         }
         result = attempt(claim, policy, privileged, command, diags, error);
-        if (result == 0 && claim->plan->needs_host)
+        if (result == 0 && (claim->plan->needs_host || claim->plan->peers_count > 0))
             return 0;
         claim_unlock(claim);
-        if (result != -EAGAIN)
+        if (result != -EAGAIN && result != -ENOLINK)
             return result;
-        if (now_ms() >= deadline_ms)
+        if (now_ms() >= start_ms + (result == -EAGAIN ? ENDING_TIMEOUT_MS : PEER_TIMEOUT_MS))
             return error->text[0] ? (error->code = -EBUSY) : -EINVAL;
+        peers_close(claim->peers);
+        claim->peers = NULL;
         plan_free(claim->plan);
         claim->plan = NULL;
         diags->list_count = diags_before;
@@ -273,6 +280,7 @@ int claim_look(struct claim *claim, const struct policy *policy, struct diags *d
     if (result == 0)
         result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
     claim->facts->privileged = true;
+    claim->facts->only_shown = true;
     if (result == 0 && plan_build(policy, claim->facts, diags, &claim->plan) < 0)
         result = -EINVAL;
     return result;
@@ -344,6 +352,7 @@ void claim_mark_ending(struct claim *claim)
 void claim_free(struct claim *claim)
 {
     claim_unlock(claim);
+    peers_close(claim->peers);
     kernel_close(claim->host);
     facts_free(claim->facts);
     plan_free(claim->plan);

@@ -3,6 +3,7 @@
 
 #include "kernel/apply.h"
 #include "kernel/lease.h"
+#include "kernel/peers.h"
 #include "plan/build.h"
 
 /* What one jail holds on the host, from the first look to the end of the clean-up. */
@@ -13,13 +14,15 @@ struct claim {
     struct facts *facts;
     struct plan *plan;
     struct record *record;
-    bool is_locked; /* we hold the pool's lock */
+    struct peers *peers; /* sockets in the jails that cables lead to; NULL: none */
+    bool is_locked;      /* we hold the pool's lock */
     char name[JAIL_NAME_MAX + 1];
 };
 
 /* Takes the pool's lock (with privilege), cleans up after dead jails, makes plan and record, and
- * writes the lease. Waits up to 2 s for what a jail that is ending still holds. The lock stays
- * held when the plan changes the host: claim_unlock() when the changes are made. -EINVAL: the
+ * writes the lease. Waits up to 2 s for what a jail that is ending still holds, and up to 5 s for a
+ * jail that a cable leads to. The lock stays held when the plan changes the host, or another jail:
+ * claim_unlock() when the changes are made. -EINVAL: the
  * errors are in diags; else *error. */
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
                const char *command, struct diags *diags, struct error *error);

@@ -107,8 +107,10 @@ static int start_init(struct run *run)
     if (result < 0)
         return result;
     run->has_jail = true;
-    struct jail_sockets sockets = {
-        .route_fd = run->jail.route_fd, .nft_fd = run->jail.nft_fd, .netns_fd = run->jail.netns_fd};
+    struct jail_sockets sockets = {.route_fd = run->jail.route_fd,
+                                   .nft_fd = run->jail.nft_fd,
+                                   .netns_fd = run->jail.netns_fd,
+                                   .peers = run->claim.peers};
     return kernel_open(&sockets, run->claim.plan->needs_host, &run->kernel, &run->error);
 }
 
@@ -181,6 +183,8 @@ static void close_fd(int *fd)
 static int shrink(struct run *run)
 {
     applied_free(&run->applied);
+    peers_close(run->claim.peers); /* or we would keep those namespaces when their jails end */
+    run->claim.peers = NULL;
     close_fd(&run->jail.service_fd);
     close_fd(&run->jail.nflog_fd);
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */

@@ -5,6 +5,7 @@
 #include "plan/plan.h"
 
 struct kernel;
+struct peers;
 
 /* What the kernel side of an op needs. Each returns 0 or a negative errno with *error filled
  * (text with the kernel's extended ack; position is filled in by apply_plan()). */
@@ -43,9 +44,10 @@ void applied_free(struct applied *applied);
 /* Opens the real kernel. Descriptors of the jail (-1: none) come from init and stay the caller's;
  * `use_host` opens route and nftables sockets in the present namespace, too. */
 struct jail_sockets {
-    int route_fd; /* NETLINK_ROUTE opened in the jail */
-    int nft_fd;   /* NETLINK_NETFILTER opened in the jail */
-    int netns_fd; /* the jail's network namespace */
+    int route_fd;              /* NETLINK_ROUTE opened in the jail */
+    int nft_fd;                /* NETLINK_NETFILTER opened in the jail */
+    int netns_fd;              /* the jail's network namespace */
+    const struct peers *peers; /* of the plan (kernel/peers.h); NULL: none */
 };
 int kernel_open(const struct jail_sockets *jail, bool use_host, struct kernel **ret_kernel,
                 struct error *error);

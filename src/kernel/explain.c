@@ -42,6 +42,11 @@ static void hint_exists(const struct op *op, struct error *error)
     if (op->kind == OP_BRIDGE_ADD)
         error_hint(error, "an interface of this name exists already; give the network another "
                           "name, or say `external` if it is that bridge");
+    else if (op->kind == OP_VETH_ADD && op->where == WHERE_PEER)
+        error_hint(error,
+                   "the other jail has an interface '%s' already; give the cable another name "
+                   "there with peer-name",
+                   op->veth.host_name);
     else if (op->kind == OP_VETH_ADD)
         error_hint(error,
                    "the name '%s' (or '%s' in the jail) is taken; choose another with "

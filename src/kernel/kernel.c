@@ -11,6 +11,7 @@
 #include "kernel/listen.h"
 #include "kernel/nft.h"
 #include "kernel/nft_docker.h"
+#include "kernel/peers.h"
 #include "kernel/rtnl.h"
 #include "kernel/sysctl.h"
 
@@ -27,7 +28,7 @@ static int pick(struct nl *jail, struct nl *host, enum where where, struct nl **
                 struct error *error)
 {
     struct nl *nl = where == WHERE_JAIL ? jail : host;
-    if (where == WHERE_SERVICE || nl->fd < 0)
+    if (where == WHERE_SERVICE || where == WHERE_PEER || nl->fd < 0)
         return error_set(error, -ENOTCONN, "there is no socket to configure the %s",
                          where == WHERE_JAIL ? "jail" : "host");
     *ret_nl = nl;
@@ -46,6 +47,15 @@ int kernel_nft(struct kernel *kernel, enum where where, struct nl **ret_nl, stru
     return pick(&real->jail_nft, &real->host_nft, where, ret_nl, error);
 }
 
+static int peer_route(const struct kernel_real *real, uint16_t peer, struct nl **ret_nl,
+                      struct error *error)
+{
+    if (!real->peers || peer >= real->peers->count)
+        return error_set(error, -ENOTCONN, "there is no socket to configure the other jail");
+    *ret_nl = &real->peers->routes[peer];
+    return 0;
+}
+
 static int real_link_op(struct kernel *kernel, const struct plan *plan, const struct op *op,
                         struct error *error)
 {
@@ -53,7 +63,11 @@ static int real_link_op(struct kernel *kernel, const struct plan *plan, const st
     struct nl *nl = NULL;
     bool is_flows = op->kind == OP_FLOWS_FORGET;
     bool is_docker = op->kind == OP_DOCKER_ACCEPT || op->kind == OP_DOCKER_FORGET;
-    int r = is_flows || is_docker ? kernel_nft(kernel, op->where, &nl, error)
+    int r;
+    if (op->where == WHERE_PEER)
+        r = peer_route(real, op->peer, &nl, error);
+    else
+        r = is_flows || is_docker ? kernel_nft(kernel, op->where, &nl, error)
                                   : kernel_route(kernel, op->where, &nl, error);
     if (r < 0)
         return r;
@@ -61,7 +75,9 @@ static int real_link_op(struct kernel *kernel, const struct plan *plan, const st
         return flows_op(nl, plan, op, error);
     if (is_docker)
         return nft_docker_op(nl, plan, op, error);
-    return rtnl_op(nl, plan, op, real->netns_fd, real->has_ipv6, error);
+    /* Settings are those of this namespace: another jail has made its own. */
+    bool has_ipv6 = real->has_ipv6 && op->where == WHERE_HOST;
+    return rtnl_op(nl, plan, op, real->netns_fd, has_ipv6, error);
 }
 
 static int real_nft_batch(struct kernel *kernel, const struct plan *plan, size_t first,
@@ -111,6 +127,7 @@ static int open_jail(struct kernel_real *real, const struct jail_sockets *jail, 
     if (r == 0 && jail->nft_fd >= 0)
         r = nl_adopt(jail->nft_fd, &real->jail_nft, error);
     real->netns_fd = jail->netns_fd;
+    real->peers = jail->peers;
     return r;
 }
 

@@ -54,6 +54,7 @@ static const struct field_source {
     [FIELD_ETHER_DADDR] = {SOURCE_PAYLOAD, NFT_PAYLOAD_LL_HEADER, 0},
     [FIELD_IIF] = {SOURCE_META, NFT_META_IIF, 0},
     [FIELD_FIB_SADDR_TYPE] = {SOURCE_FIB, NFTA_FIB_F_SADDR, 0},
+    [FIELD_FIB_SADDR_OIF] = {SOURCE_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF, 0},
 };
 static_assert(ARRAY_LENGTH(field_sources) == FIELD_COUNT, "every field has a source");
 
@@ -137,7 +138,8 @@ static void load_fib(struct builder *builder, uint32_t flags, uint32_t to)
     struct nftnl_expr *expr = add(builder, "fib");
     if (!expr)
         return;
-    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_RESULT,
+                       flags & NFTA_FIB_F_IIF ? NFT_FIB_RESULT_OIF : NFT_FIB_RESULT_ADDRTYPE);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_FLAGS, flags);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_FIB_DREG, to);
 }

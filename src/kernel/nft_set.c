@@ -81,6 +81,7 @@ static const struct field_type {
     [FIELD_ETHER_DADDR] = {TYPE_ETHERADDR, false},
     [FIELD_IIF] = {TYPE_IFINDEX, true},
     [FIELD_FIB_SADDR_TYPE] = {TYPE_FIB_ADDR, true},
+    [FIELD_FIB_SADDR_OIF] = {TYPE_IFINDEX, true},
 };
 static_assert(ARRAY_LENGTH(field_types) == FIELD_COUNT, "every field has a type");
 

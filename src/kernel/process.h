@@ -8,3 +8,6 @@
  * with the pid tells it from a later process of the same number; 0 when there is no such process.
  */
 uint64_t process_start_time(pid_t pid);
+
+/* The parent of the process whose directory below /proc is open. -ESRCH: the process is gone. */
+int process_parent(int process_fd, pid_t *ret_parent);

@@ -8,6 +8,7 @@ struct kernel_real {
     struct kernel base;
     struct nl jail_route, jail_nft; /* lent by init */
     struct nl host_route, host_nft; /* our own */
+    const struct peers *peers;      /* sockets in other jails, lent; NULL: none */
     int netns_fd;                   /* the jail's namespace, lent; -1: none */
     bool has_ipv6;                  /* on the host */
     bool lacks_destroy;             /* the kernel has no NFT_MSG_DESTROY* (before Linux 6.3) */

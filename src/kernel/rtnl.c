@@ -214,6 +214,8 @@ static void put_veth(struct nlmsghdr *message, const struct op *op, uint32_t mtu
     (void)mnl_nlmsg_put_extra_header(message, sizeof(struct ifinfomsg)); /* zeroed: the peer's */
     put_veth_end(message, op->veth.jail_name, &op->veth.jail_mac, mtu);
     mnl_attr_put_u32(message, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+    if (op->veth.jail_group)
+        mnl_attr_put_u32(message, IFLA_GROUP, op->veth.jail_group);
     mnl_attr_nest_end(message, peer);
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, info);

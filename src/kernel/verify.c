@@ -1,8 +1,9 @@
 /* verify_links(): the jail's links, addresses and routes are those of the plan and no others.
  *
  * Beyond the plan there may be only what the kernel makes itself: lo, fallback tunnel devices that
- * are down, link-local addresses, and routes with protocol "kernel". Every address, route and link
- * of the plan must be there, and links that the plan sets up must be up. */
+ * are down, link-local addresses, and routes with protocol "kernel"; and cables that another jail,
+ * or rather its root, has laid to this one meanwhile: the rules know them by their group. Every
+ * address, route and link of the plan must be there, and links that the plan sets up must be up. */
 #include "kernel/apply.h"
 
 #include "base/cleanup.h"
@@ -76,6 +77,11 @@ static const struct op *planned_link(const struct plan *plan, const char *name)
     return NULL;
 }
 
+static bool is_foreign_cable(const struct verification *v, const struct rtnl_link *link)
+{
+    return link->group == GROUP_CABLE && !planned_link(v->plan, link->name);
+}
+
 static int check_links(struct verification *v)
 {
     for (size_t i = 0; i < v->links_count; i++) {
@@ -83,6 +89,8 @@ static int check_links(struct verification *v)
         if (strcmp(link->name, "lo") == 0 || is_fallback_device(link))
             continue;
         const struct op *op = planned_link(v->plan, link->name);
+        if (is_foreign_cable(v, link))
+            continue;
         if (!op)
             return error_set(v->error, -EUCLEAN, "the jail has a link '%s' that nobody asked for",
                              link->name);
@@ -138,7 +146,7 @@ static int take_address(const struct rtnl_address *address, void *context)
             return 0;
         }
     }
-    if (is_automatic(link, address))
+    if (is_automatic(link, address) || is_foreign_cable(v, link))
         return 0;
     char text[PREFIX_TEXT_SIZE];
     return error_set(v->error, -EUCLEAN, "the jail has an address %s on '%s' that nobody asked for",
@@ -171,6 +179,10 @@ static int take_route(const struct rtnl_route *route, void *context)
         v->seen[i] = true;
         return 0;
     }
+    const struct rtnl_link *link =
+        route->indices_count == 1 ? find_index(v, route->indices[0]) : NULL;
+    if (link && is_foreign_cable(v, link))
+        return 0;
     char text[PREFIX_TEXT_SIZE];
     return error_set(v->error, -EUCLEAN, "the jail has a route to %s that nobody asked for",
                      prefix_print(&route->prefix, text));

@@ -61,10 +61,18 @@ bool prefixes_have(const struct prefixes *prefixes, uint8_t family)
     return false;
 }
 
+bool build_has_host_link(const struct build *build)
+{
+    for (size_t i = 0; i < build->links_count; i++)
+        if (build->links[i].on_host)
+            return true;
+    return false;
+}
+
 const struct prefix *build_first_address(const struct build *build, uint8_t family)
 {
     for (size_t i = 0; i < build->links_count; i++)
-        for (size_t k = 0; k < build->links[i].addresses.list_count; k++)
+        for (size_t k = 0; build->links[i].on_host && k < build->links[i].addresses.list_count; k++)
             if (build->links[i].addresses.list[k].addr.family == family)
                 return &build->links[i].addresses.list[k];
     return NULL;
@@ -166,7 +174,8 @@ static void build_link_sysctls(struct build *build)
 static void build_jail_sysctls(struct build *build)
 {
     push_sysctl(build, "net/ipv4/ip_unprivileged_port_start", "0", false, (struct position){0});
-    if (build->policy->links_count > 0)
+    if (build->policy->links_count > 0 ||
+        (build->facts->privileged && !build_judges_nothing(build)))
         build_link_sysctls(build);
     build->plan->pings = policy_pings(build->policy);
     if (build->plan->pings)
@@ -183,6 +192,15 @@ static void add_plan_address(struct build *build, const char *ifname, const char
     address->prefix = *prefix;
 }
 
+/* The network that an address belongs to, for the record: addresses of one place must differ. A
+ * cable to another jail is a place of its own. */
+static const char *link_place(const struct link_plan *link)
+{
+    if (link->network)
+        return link->network->name;
+    return link->on_host ? "" : PLACE_ELSEWHERE;
+}
+
 /* What the jail's table, the record and the service want to know. */
 static void build_plan_addresses(struct build *build)
 {
@@ -190,8 +208,7 @@ static void build_plan_addresses(struct build *build)
         const struct link_plan *link = &build->links[i];
 
         for (size_t k = 0; k < link->addresses.list_count; k++)
-            add_plan_address(build, link->link->ifname, link->network ? link->network->name : "",
-                             &link->addresses.list[k]);
+            add_plan_address(build, link->link->ifname, link_place(link), &link->addresses.list[k]);
     }
     for (size_t i = 0; i < build->policy->lo_addresses_count; i++)
         add_plan_address(build, "lo", "", &build->policy->lo_addresses[i].prefix);
@@ -216,8 +233,16 @@ static bool check_privilege(struct build *build)
         const struct link *link = &build->policy->links[i];
         struct diag *diag;
 
-        if ((link->kind != LINK_BRIDGE && link->kind != LINK_VETH_HOST) || build->facts->privileged)
+        if (link->kind == LINK_RELAY || build->facts->privileged)
             continue;
+        if (link->kind == LINK_VETH_JAIL) {
+            diag = build_error(build, NULL, link->where,
+                               "a cable to another jail needs privilege over the host's network");
+            diag_hint(build->diags, diag,
+                      "the kernel lays none between the user namespaces of two jails, of which "
+                      "neither owns the other: run both with sudo");
+            return false;
+        }
         diag = build_error(build, NULL, link->where,
                            "a link to the host needs privilege over the host's network");
         diag_hint(
@@ -256,7 +281,9 @@ static int build_decide(struct build *build)
     build_resolve_symbols(build);
     if (build->errors == 0)
         return 0;
-    return build->errors == build->errors_ending ? -EAGAIN : -EINVAL;
+    if (build->errors != build->errors_ending + build->errors_waiting)
+        return -EINVAL;
+    return build->errors_waiting > 0 ? -ENOLINK : -EAGAIN;
 }
 
 static int build_write(struct build *build)
@@ -271,14 +298,14 @@ static int build_write(struct build *build)
         return code;
     build_lo(build);
     build_publish_listen(build);
-    if (build->links_count == 0)
-        return 0;
-    build_host_tables(build);
-    build_host_elements(build);
-    build_guards(build);
-    build_publish_elements(build);
-    build_networks(build);
-    build_pins(build);
+    if (build_has_host_link(build)) {
+        build_host_tables(build);
+        build_host_elements(build);
+        build_guards(build);
+        build_publish_elements(build);
+        build_networks(build);
+        build_pins(build);
+    }
     build_links(build);
     return 0;
 }

@@ -7,7 +7,8 @@
  * interface name taken, published port taken by another jail) go to `diags` with the position that
  * asked; returns 0 and a plan that the caller frees with plan_free(), or a negative errno:
  * -EAGAIN: all that is in the way is held by a jail that is ending; wait for it and try again, with
- * a new `diags` (this one has the messages, for when the waiting is over). */
+ * a new `diags` (this one has the messages, for when the waiting is over). -ENOLINK: the same,
+ * about a jail that a cable leads to and that does not run (yet). */
 int plan_build(const struct policy *policy, const struct facts *facts, struct diags *diags,
                struct plan **ret_plan);
 

@@ -84,10 +84,11 @@ static void check_free(struct build *build, const struct link_plan *link, const 
     char text[ADDR_TEXT_SIZE];
 
     (void)addr_print(addr, text); /* returns text */
-    if (find_in_links(build, link, addr, &holder) || find_in_host(build, addr, &holder))
+    if (find_in_links(build, link, addr, &holder) ||
+        (!link->is_peer && find_in_host(build, addr, &holder)))
         (void)build_error(build, NULL, where, "%s is the address of %s'%s' already", text,
                           holder.own ? "this jail's " : "the host's ", holder.ifname);
-    else if (find_in_records(build, link, addr, &holder))
+    else if (!link->is_peer && find_in_records(build, link, addr, &holder))
         (void)build_error(build, holder.record, where, "%s is the address of jail '%s' already",
                           text, holder.record->name);
 }
@@ -247,7 +248,7 @@ void build_choose_gateways(struct build *build, struct link_plan *link)
 {
     char text[ADDR_TEXT_SIZE];
 
-    if (link->link->gateway == GATEWAY_DEFAULT) {
+    if (link->link->gateway == GATEWAY_DEFAULT && link->on_host) {
         add_default_gateway(build, link, ADDR_V4);
         add_default_gateway(build, link, ADDR_V6);
     }

@@ -28,7 +28,7 @@ bool link_forwards(const struct build *build, const struct link_plan *link, uint
 {
     bool nat = link->network ? link->network->nat : link->link->nat;
 
-    if (family == ADDR_V6 && !build->facts->has_ipv6)
+    if (!link->on_host || (family == ADDR_V6 && !build->facts->has_ipv6))
         return false;
     return prefixes_have(&link->addresses, family) && (nat || network_publishes(build, family));
 }

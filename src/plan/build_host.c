@@ -223,9 +223,12 @@ static void emit_host_family(struct build *build, enum direction direction, uint
         spans_normalise(&opening->ports[number], ADDR_V4);
     for (size_t i = 0; i < build->links_count; i++) {
         const struct link_plan *link = &build->links[i];
-        struct spans sources = direction == DIRECTION_OUT
-                                   ? link_own_sources(build, link, family)
-                                   : link_forwarded_sources(build, link, family);
+        struct spans sources;
+
+        if (!link->on_host)
+            continue;
+        sources = direction == DIRECTION_OUT ? link_own_sources(build, link, family)
+                                             : link_forwarded_sources(build, link, family);
         emit_openings(build, opening, link, &sources, family);
     }
 }
@@ -235,6 +238,8 @@ void build_host_elements(struct build *build)
     for (size_t i = 0; i < build->links_count; i++) {
         const struct link_plan *link = &build->links[i];
 
+        if (!link->on_host)
+            continue;
         if (link_is_first(build, link))
             emit_network_elements(build, link);
         if (!link->network)
@@ -310,8 +315,12 @@ static bool others_use_tables(const struct facts *facts)
 /* Tables that nobody uses are left-overs, perhaps of another version: they are made anew. */
 static void build_host_table(struct build *build, enum nft_family family, bool exists)
 {
-    struct position where = build->links[0].link->where;
+    const struct link_plan *link = build->links;
+    struct position where;
 
+    while (!link->on_host) /* there is one: else there are no tables to make */
+        link++;
+    where = link->link->where;
     if (exists && others_use_tables(build->facts))
         return;
     if (exists)

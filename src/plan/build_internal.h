@@ -18,9 +18,12 @@ struct addrs {
 /* What a link of the policy becomes. */
 struct link_plan {
     const struct link *link;
-    const struct network *network; /* NULL: veth host */
-    char host_name[IFNAME_SIZE];   /* the host's end */
-    char outer_name[IFNAME_SIZE];  /* where the host has its address: the bridge or host_name */
+    const struct network *network; /* NULL: a cable */
+    bool on_host;                  /* it has an end on the host: bridge, veth host */
+    bool is_peer;                  /* a cable to another jail, plan->peers[peer] */
+    uint16_t peer;
+    char host_name[IFNAME_SIZE];  /* the host's end, or that in the other jail */
+    char outer_name[IFNAME_SIZE]; /* where the host has its address: the bridge or host_name */
     struct mac host_mac;
     struct mac jail_mac;
     struct prefixes addresses;       /* of the jail */
@@ -51,7 +54,8 @@ struct build {
     struct symbols symbols;
 
     size_t errors;
-    size_t errors_ending; /* of these: obstacles held by jails that are ending */
+    size_t errors_ending;  /* of these: obstacles held by jails that are ending */
+    size_t errors_waiting; /* of these: jails that are missed */
 };
 
 /* Adds an error; with `holder`, one about something that this other jail holds. */
@@ -82,6 +86,12 @@ struct spans link_forwarded_sources(const struct build *build, const struct link
 /* What the symbols stand for, for the service; when the plan's addresses are known. */
 void build_plan_known(struct build *build);
 
+/* Finds the jail that a cable leads to. */
+void build_resolve_peer(struct build *build, struct link_plan *link);
+
+/* Has the jail nothing to judge: no link, no rule, and nobody who could lay a cable to it? */
+bool build_judges_nothing(const struct build *build);
+
 /* Write ops. */
 int build_jail_table(struct build *build);
 void build_host_tables(struct build *build);
@@ -104,7 +114,10 @@ bool publish_is_outside(const struct publish *publish);
  * reaches its own port by a frame that leaves its bridge port where it came in. */
 bool publishes_outside(const struct build *build);
 
-/* The jail's first address of a family, or NULL. */
+/* Has any link an end on the host? */
+bool build_has_host_link(const struct build *build);
+
+/* The jail's first address of a family that the host reaches, or NULL. */
 const struct prefix *build_first_address(const struct build *build, uint8_t family);
 bool prefixes_have(const struct prefixes *prefixes, uint8_t family);
 

@@ -35,7 +35,7 @@ static void check_host_name(struct build *build, const struct link_plan *link)
             (void)build_error(build, NULL, link->link->where,
                               "the host has an interface '%s' already", link->host_name);
     for (const struct link_plan *other = build->links; other < link; other++)
-        if (strcmp(other->host_name, link->host_name) == 0)
+        if (other->on_host && strcmp(other->host_name, link->host_name) == 0)
             (void)build_error(build, NULL, link->link->where,
                               "two links have the name '%s' on the host", link->host_name);
     for (size_t i = 0; i < build->policy->networks_count; i++)
@@ -47,7 +47,7 @@ static void check_host_name(struct build *build, const struct link_plan *link)
 static bool name_is_taken(const struct build *build, const struct link_plan *link)
 {
     for (size_t i = 0; i < build->links_count; i++)
-        if (&build->links[i] != link &&
+        if (&build->links[i] != link && build->links[i].on_host &&
             (strcmp(build->links[i].host_name, link->host_name) == 0 ||
              (build->links[i].link->host_ifname &&
               strcmp(build->links[i].link->host_ifname, link->host_name) == 0)))
@@ -55,9 +55,30 @@ static bool name_is_taken(const struct build *build, const struct link_plan *lin
     return false;
 }
 
+/* In the other jail a cable is called after this one, where that fits. */
+static void choose_peer_name(struct build *build, struct link_plan *link)
+{
+    if (link->link->host_ifname)
+        name_copy(link->host_name, link->link->host_ifname);
+    else if (strlen(build->name) <= IFNAME_MAX - 3)
+        (void)snprintf(link->host_name, sizeof link->host_name, "to-%.12s", build->name);
+    else
+        pool_choose_ifname(build->facts, &build->seed, link->host_name);
+    for (const struct link_plan *other = build->links; other < link; other++)
+        if (other->is_peer && other->peer == link->peer &&
+            strcmp(other->host_name, link->host_name) == 0) {
+            struct diag *diag =
+                build_error(build, NULL, link->link->where, "two cables have the name '%s' in '%s'",
+                            link->host_name, link->link->target);
+            diag_hint(build->diags, diag, "give this one another name there: peer-name");
+        }
+}
+
 static void choose_names(struct build *build, struct link_plan *link)
 {
-    if (link->link->host_ifname) {
+    if (link->is_peer) {
+        choose_peer_name(build, link);
+    } else if (link->link->host_ifname) {
         name_copy(link->host_name, link->link->host_ifname);
         check_host_name(build, link);
     } else {
@@ -77,6 +98,9 @@ static void add_link(struct build *build, const struct link *link)
     size_t outer_count = link->peer_addresses_count;
 
     entry->link = link;
+    entry->on_host = link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST;
+    if (link->kind == LINK_VETH_JAIL)
+        build_resolve_peer(build, entry);
     if (link->kind == LINK_BRIDGE) {
         entry->network = &build->policy->networks[link->network];
         outer = entry->network->addresses;
@@ -91,41 +115,34 @@ void build_resolve_links(struct build *build)
     for (size_t i = 0; i < build->policy->links_count; i++) {
         const struct link *link = &build->policy->links[i];
 
-        if (link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST)
+        if (link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST ||
+            link->kind == LINK_VETH_JAIL)
             add_link(build, link);
         else
             (void)build_error(build, NULL, link->where, "this kind of link is not available yet");
     }
     for (size_t i = 0; i < build->links_count; i++) {
         choose_names(build, &build->links[i]);
-        if (!build->links[i].network)
+        if (build->links[i].link->kind == LINK_VETH_HOST)
             build_check_cable(build, &build->links[i]);
         build_choose_addresses(build, &build->links[i]);
         build_choose_gateways(build, &build->links[i]);
     }
 }
 
-static void emit_address(struct build *build, enum where where, const char *ifname,
-                         const struct prefix *prefix, struct position position)
+/* An op at the outer end of a link: on the host, or in the other jail. */
+static struct op *push_outer(struct build *build, const struct link_plan *link, enum op_kind kind,
+                             struct position position)
 {
-    struct op *op = plan_push(build->plan, OP_ADDRESS_ADD, where, position);
+    struct op *op = plan_push(build->plan, kind, link->is_peer ? WHERE_PEER : WHERE_HOST, position);
 
-    name_copy(op->address.ifname, ifname);
-    op->address.prefix = *prefix;
+    op->peer = link->peer;
+    return op;
 }
 
-static void emit_up(struct build *build, enum where where, const char *ifname,
-                    struct position position)
+static void fill_route(struct op *op, const char *ifname, const struct prefix *prefix,
+                       const struct addr *via)
 {
-    name_copy(plan_push(build->plan, OP_LINK_UP, where, position)->ifname, ifname);
-}
-
-static void emit_route(struct build *build, enum where where, const char *ifname,
-                       const struct prefix *prefix, const struct addr *via,
-                       struct position position)
-{
-    struct op *op = plan_push(build->plan, OP_ROUTE_ADD, where, position);
-
     name_copy(op->route.ifname, ifname);
     op->route.prefix = *prefix;
     if (via)
@@ -143,10 +160,22 @@ static void emit_accept_dad(struct build *build, const struct link_plan *link)
     op->sysctl.optional = true;
 }
 
+static void emit_outer_addresses(struct build *build, const struct link_plan *link)
+{
+    const struct link *text = link->link;
+
+    for (size_t i = 0; i < text->peer_addresses_count; i++) {
+        struct op *op = push_outer(build, link, OP_ADDRESS_ADD, text->peer_addresses[i].where);
+
+        name_copy(op->address.ifname, link->host_name);
+        op->address.prefix = text->peer_addresses[i].prefix;
+    }
+}
+
 static void emit_veth(struct build *build, const struct link_plan *link)
 {
     const struct link *text = link->link;
-    struct op *op = plan_push(build->plan, OP_VETH_ADD, WHERE_HOST, text->where);
+    struct op *op = push_outer(build, link, OP_VETH_ADD, text->where);
 
     name_copy(op->veth.host_name, link->host_name);
     name_copy(op->veth.jail_name, text->ifname);
@@ -155,15 +184,14 @@ static void emit_veth(struct build *build, const struct link_plan *link)
     (void)snprintf(op->veth.alias, sizeof op->veth.alias, "netjail %s %s", build->name, /* fits */
                    text->ifname);
     op->veth.group = link->network ? GROUP_PORT : GROUP_CABLE;
+    op->veth.jail_group = link->is_peer ? GROUP_CABLE : 0;
     op->veth.mtu = text->mtu;
     op->veth.host_mac = link->host_mac;
     op->veth.jail_mac = link->jail_mac;
     op->veth.isolated = link->network && link->network->isolate;
     op->veth.hairpin = link->network && publishes_outside(build);
-    for (size_t i = 0; i < text->peer_addresses_count; i++)
-        emit_address(build, WHERE_HOST, link->host_name, &text->peer_addresses[i].prefix,
-                     text->peer_addresses[i].where);
-    if (!link->network)
+    emit_outer_addresses(build, link);
+    if (!link->network && link->on_host)
         emit_accept_dad(build, link);
 }
 
@@ -181,26 +209,41 @@ static struct prefix whole(const struct addr *addr)
     return (struct prefix){*addr, (uint8_t)addr_bits(addr->family)};
 }
 
+static void emit_jail_route(struct build *build, const struct link_plan *link,
+                            const struct prefix *prefix, const struct addr *via,
+                            struct position position)
+{
+    fill_route(plan_push(build->plan, OP_ROUTE_ADD, WHERE_JAIL, position), link->link->ifname,
+               prefix, via);
+}
+
 static void emit_jail_routes(struct build *build, const struct link_plan *link)
 {
     const struct link *text = link->link;
 
+    /* The other jail's addresses, where the prefix of this end does not cover them. */
+    for (size_t i = 0; link->is_peer && i < link->outer_addresses.list_count; i++) {
+        struct prefix host = whole(&link->outer_addresses.list[i].addr);
+
+        if (!prefixes_cover(&link->addresses, &host.addr))
+            emit_jail_route(build, link, &host, NULL, text->where);
+    }
     for (size_t i = 0; i < link->gateways.list_count; i++) {
         const struct addr *gateway = &link->gateways.list[i];
         struct prefix everything = {.addr = {.family = gateway->family}};
         struct prefix host = whole(gateway);
 
         if (!prefixes_cover(&link->addresses, gateway))
-            emit_route(build, WHERE_JAIL, text->ifname, &host, NULL, text->where);
-        emit_route(build, WHERE_JAIL, text->ifname, &everything, gateway, text->where);
+            emit_jail_route(build, link, &host, NULL, text->where);
+        emit_jail_route(build, link, &everything, gateway, text->where);
     }
     for (size_t i = 0; i < text->routes_count; i++)
-        emit_route(build, WHERE_JAIL, text->ifname, &text->routes[i].prefix, &text->routes[i].via,
-                   text->routes[i].where);
+        emit_jail_route(build, link, &text->routes[i].prefix, &text->routes[i].via,
+                        text->routes[i].where);
 }
 
-/* A cable's jail is reached by routes of the host, where the peer's prefix does not cover it. */
-static void emit_host_routes(struct build *build, const struct link_plan *link)
+/* A cable's jail is reached by routes of the other end, where its prefix does not cover it. */
+static void emit_outer_routes(struct build *build, const struct link_plan *link)
 {
     const struct link *text = link->link;
 
@@ -208,35 +251,46 @@ static void emit_host_routes(struct build *build, const struct link_plan *link)
         struct prefix host = whole(&link->addresses.list[i].addr);
 
         if (!prefixes_cover(&link->outer_addresses, &host.addr))
-            emit_route(build, WHERE_HOST, link->host_name, &host, NULL, text->where);
+            fill_route(push_outer(build, link, OP_ROUTE_ADD, text->where), link->host_name, &host,
+                       NULL);
     }
     for (size_t i = 0; i < text->peer_routes_count; i++)
-        emit_route(build, WHERE_HOST, link->host_name, &text->peer_routes[i].prefix,
-                   &text->peer_routes[i].via, text->peer_routes[i].where);
+        fill_route(push_outer(build, link, OP_ROUTE_ADD, text->peer_routes[i].where),
+                   link->host_name, &text->peer_routes[i].prefix, &text->peer_routes[i].via);
+}
+
+static void emit_jail_end(struct build *build, const struct link_plan *link)
+{
+    const struct link *text = link->link;
+
+    for (size_t k = 0; k < link->addresses.list_count; k++) {
+        struct op *op = plan_push(build->plan, OP_ADDRESS_ADD, WHERE_JAIL, text->where);
+
+        name_copy(op->address.ifname, text->ifname);
+        op->address.prefix = link->addresses.list[k];
+    }
+    name_copy(plan_push(build->plan, OP_LINK_UP, WHERE_JAIL, text->where)->ifname, text->ifname);
+}
+
+static void emit_outer_op(struct build *build, const struct link_plan *link, enum op_kind kind)
+{
+    name_copy(push_outer(build, link, kind, link->link->where)->ifname, link->host_name);
 }
 
 void build_links(struct build *build)
 {
     for (size_t i = 0; i < build->links_count; i++)
         emit_veth(build, &build->links[i]);
-    for (size_t i = 0; i < build->links_count; i++) {
-        const struct link_plan *link = &build->links[i];
-
-        for (size_t k = 0; k < link->addresses.list_count; k++)
-            emit_address(build, WHERE_JAIL, link->link->ifname, &link->addresses.list[k],
-                         link->link->where);
-        emit_up(build, WHERE_JAIL, link->link->ifname, link->link->where);
-    }
     for (size_t i = 0; i < build->links_count; i++)
-        emit_up(build, WHERE_HOST, build->links[i].host_name, build->links[i].link->where);
+        emit_jail_end(build, &build->links[i]);
+    for (size_t i = 0; i < build->links_count; i++)
+        emit_outer_op(build, &build->links[i], OP_LINK_UP);
     for (size_t i = 0; i < build->links_count; i++)
         emit_jail_routes(build, &build->links[i]);
     for (size_t i = 0; i < build->links_count; i++)
-        emit_host_routes(build, &build->links[i]);
+        emit_outer_routes(build, &build->links[i]);
     build_firewalls(build);
     build_forwarding(build);
     for (size_t i = 0; i < build->links_count; i++)
-        name_copy(
-            plan_push(build->plan, OP_LINK_CHECK, WHERE_HOST, build->links[i].link->where)->ifname,
-            build->links[i].host_name);
+        emit_outer_op(build, &build->links[i], OP_LINK_CHECK);
 }

@@ -50,6 +50,8 @@ struct facts {
     bool is_root;    /* the caller's uid is 0: one without privilege is told so */
     uint64_t seed;   /* random: interface names, MAC addresses */
     int32_t pid;     /* default jail name */
+    uint32_t uid;    /* who asks: cables lead to jails of the same user, or root lays them */
+    bool only_shown; /* the plan is not carried out: jails that it needs need not run */
     struct fact_link *links;
     size_t links_count, links_capacity;
     struct fact_address *addresses;

@@ -22,7 +22,7 @@
  * on them, so that protection does not end when an element of a set expires. */
 #define GROUP_NETWORK 0x6e6a0001u /* bridges of networks */
 #define GROUP_PORT    0x6e6a0002u /* host ends of `link IF bridge` */
-#define GROUP_CABLE   0x6e6a0003u /* host ends of `link IF veth host` */
+#define GROUP_CABLE   0x6e6a0003u /* host ends of `link IF veth host`; in jails: of cables */
 
 /* The table of both families, in the jail and (shared by all jails) on the host; on the host there
  * is also one of family bridge. */
@@ -35,6 +35,7 @@ enum where {
     WHERE_JAIL,    /* inside the new namespaces: needs no privilege over the host */
     WHERE_HOST,    /* the host's network: needs CAP_NET_ADMIN there */
     WHERE_SERVICE, /* a socket on the host that any user may open */
+    WHERE_PEER,    /* inside another jail, plan->peers[op->peer] */
 };
 
 enum op_kind {
@@ -94,8 +95,10 @@ enum nft_field {
     FIELD_CT_STATUS,       /* ct status, 4, host byte order, bits IPS_* */
     FIELD_FIB_SADDR_TYPE,  /* fib saddr type, 4, host byte order, RTN_* */
     FIELD_FIB_DADDR_TYPE,  /* fib daddr type, 4, host byte order, RTN_* */
-    FIELD_ETHER_TYPE, /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
-                         protocol is that of its payload */
+    FIELD_ETHER_TYPE,    /* ether type, 2, network byte order: 0x8100 for a tagged frame, whose meta
+                            protocol is that of its payload */
+    FIELD_FIB_SADDR_OIF, /* fib saddr . iif oif, 4, host byte order: 0 when the way back to the
+                            source does not lead by the link that it came from */
     FIELD_COUNT,
 };
 
@@ -184,6 +187,7 @@ enum nft_set_data {
 struct op {
     enum op_kind kind;
     enum where where;
+    uint16_t peer;            /* WHERE_PEER: index into plan->peers */
     struct position position; /* what in the policy asked for it; source 0: netjail itself */
     union {
         char ifname[IFNAME_SIZE];
@@ -202,12 +206,13 @@ struct op {
             struct mac mac; /* stated, else it changes with every port that comes and goes */
         } bridge;           /* its group is GROUP_NETWORK */
         struct {
-            char host_name[IFNAME_SIZE];
+            char host_name[IFNAME_SIZE]; /* the end on the host, or in the other jail */
             char jail_name[IFNAME_SIZE];
             char master[IFNAME_SIZE]; /* "": none */
             char alias[LINK_ALIAS_SIZE];
             uint32_t group;
-            uint32_t mtu; /* 0: the master's, or the kernel's default */
+            uint32_t jail_group; /* 0: the default one */
+            uint32_t mtu;        /* 0: the master's, or the kernel's default */
             struct mac host_mac;
             struct mac jail_mac;
             bool isolated; /* bridge port isolation, IFLA_BRPORT_ISOLATED */
@@ -291,11 +296,22 @@ struct plan_network {
     bool external;
 };
 
+/* Stands for the network of an address that the host has no part in; a keyword, so that no network
+ * has this name. */
+#define PLACE_ELSEWHERE "jail"
+
 /* An address of the jail, for the record, the service and `netjailctl list`. */
 struct plan_address {
     char ifname[IFNAME_SIZE];  /* inside the jail */
     char network[IFNAME_SIZE]; /* "": no network */
     struct prefix prefix;
+};
+
+/* A running jail that the plan lays cables to, as its record says. */
+struct plan_peer {
+    char name[JAIL_NAME_MAX + 1];
+    int32_t pid; /* of its supervisor; 0: the plan is only shown */
+    uint64_t pid_start;
 };
 
 struct plan {
@@ -316,6 +332,9 @@ struct plan {
 
     struct known_range *known; /* what symbolic sets stand for; only when `decides` */
     size_t known_count, known_capacity;
+
+    struct plan_peer *peers;
+    size_t peers_count, peers_capacity;
 
     bool decides;               /* the service gets the policy and decides or resolves */
     bool needs_host;            /* has an op at WHERE_HOST */

@@ -64,10 +64,10 @@ static void print_comment(const struct plan *plan, const struct op *op, struct p
     buf_puts(out, "\n");
 }
 
-/* What a command in the jail begins with. */
+/* What a command in the jail, or in another one, begins with. */
 static void prefix_where(const struct op *op, const char *netns, struct buf *out)
 {
-    if (op->where == WHERE_JAIL) {
+    if (op->where == WHERE_JAIL || op->where == WHERE_PEER) {
         quoted("ip netns exec ", netns, out);
         buf_puts(out, " ");
     }
@@ -97,10 +97,11 @@ static void print_bridge(const struct op *op, struct buf *out)
     buf_puts(out, "\n");
 }
 
-static void print_veth(const struct op *op, const char *netns, struct buf *out)
+static void print_veth(const struct op *op, const char *outer, const char *netns, struct buf *out)
 {
     char mac[MAC_TEXT_SIZE];
 
+    prefix_where(op, outer, out);
     quoted("ip link add name ", op->veth.host_name, out);
     if (op->veth.mtu)
         buf_printf(out, " mtu %u", op->veth.mtu);
@@ -110,10 +111,17 @@ static void print_veth(const struct op *op, const char *netns, struct buf *out)
     if (op->veth.mtu)
         buf_printf(out, " mtu %u", op->veth.mtu);
     quoted(" netns ", netns, out);
-    quoted("\nip link set dev ", op->veth.host_name, out);
+    buf_puts(out, "\n");
+    prefix_where(op, outer, out);
+    quoted("ip link set dev ", op->veth.host_name, out);
     buf_printf(out, " group 0x%08x alias ", op->veth.group);
     quote(op->veth.alias, out);
     buf_puts(out, "\n");
+    if (op->veth.jail_group) {
+        quoted("ip -n ", netns, out);
+        quoted(" link set dev ", op->veth.jail_name, out);
+        buf_printf(out, " group 0x%08x\n", op->veth.jail_group);
+    }
     if (op->veth.master[0]) {
         quoted("ip link set dev ", op->veth.host_name, out);
         quoted(" master ", op->veth.master, out);
@@ -190,6 +198,7 @@ static void print_link_command(const struct op *op, const char *netns, struct bu
         buf_puts(out, " up\n");
         return;
     case OP_LINK_CHECK:
+        prefix_where(op, netns, out);
         quoted("ip link show dev ", op->ifname, out);
         buf_puts(out, " > /dev/null\n");
         return;
@@ -213,8 +222,11 @@ static void print_link_command(const struct op *op, const char *netns, struct bu
     }
 }
 
-static void print_op(const struct op *op, const char *netns, struct buf *out)
+static void print_op(const struct plan *plan, const struct op *op, const char *jail,
+                     struct buf *out)
 {
+    const char *netns = op->where == WHERE_PEER ? plan->peers[op->peer].name : jail;
+
     switch (op->kind) {
     case OP_SYSCTL_SET:
         print_sysctl(op, netns, op->sysctl.value, out);
@@ -226,7 +238,7 @@ static void print_op(const struct op *op, const char *netns, struct buf *out)
         print_bridge(op, out);
         return;
     case OP_VETH_ADD:
-        print_veth(op, netns, out);
+        print_veth(op, netns, jail, out);
         return;
     case OP_ADDRESS_ADD:
     case OP_ADDRESS_DELETE:
@@ -280,6 +292,11 @@ void plan_print(const struct plan *plan, const char *netns, struct buf *out)
     buf_puts(out, "#!/bin/sh\nset -e\n");
     if (plan_has_timeouts(plan))
         buf_puts(out, "# Elements with a timeout are renewed by netjail while the jail runs.\n");
+    for (size_t i = 0; i < plan->peers_count; i++) {
+        quoted("# The running jail's network must have a name: ip netns attach ",
+               plan->peers[i].name, out);
+        buf_puts(out, " PID (of a process in it)\n");
+    }
     quoted("ip netns add ", netns, out);
     buf_puts(out, "\n");
     for (size_t i = 0; i < plan->ops_count;) {
@@ -288,7 +305,7 @@ void plan_print(const struct plan *plan, const char *netns, struct buf *out)
             continue;
         }
         print_comment(plan, &plan->ops[i], &last, out);
-        print_op(&plan->ops[i], netns, out);
+        print_op(plan, &plan->ops[i], netns, out);
         i++;
     }
 }

@@ -45,6 +45,7 @@ static const struct {
     [FIELD_ETHER_DADDR] = {"ether daddr", "ether_addr"},
     [FIELD_IIF] = {"meta iif", NULL},
     [FIELD_FIB_SADDR_TYPE] = {"fib saddr type", NULL},
+    [FIELD_FIB_SADDR_OIF] = {"fib saddr . iif oif", NULL},
 };
 static_assert(ARRAY_LENGTH(fields) == FIELD_COUNT, "every field has a name");
 
@@ -83,7 +84,7 @@ static void print_word_field(enum nft_field field, const uint8_t *bytes, struct 
             }
     } else if (field == FIELD_CT_STATUS && value == IPS_DST_NAT) {
         buf_puts(out, "dnat");
-    } else if (field == FIELD_IIF) {
+    } else if (field == FIELD_IIF || field == FIELD_FIB_SADDR_OIF) {
         buf_printf(out, "%u", value);
     } else if ((field == FIELD_FIB_DADDR_TYPE || field == FIELD_FIB_SADDR_TYPE) && value == 2) {
         buf_puts(out, "local"); /* RTN_LOCAL */

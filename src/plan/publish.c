@@ -181,7 +181,7 @@ static void emit_direct(struct build *build, const struct publish_plan *publish,
 static void emit_directs(struct build *build, const struct publish_plan *publish)
 {
     for (size_t i = 0; i < build->links_count; i++)
-        for (size_t k = 0; k < build->links[i].addresses.list_count; k++)
+        for (size_t k = 0; build->links[i].on_host && k < build->links[i].addresses.list_count; k++)
             emit_direct(build, publish, &build->links[i].addresses.list[k].addr);
 }
 

@@ -16,6 +16,7 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,32 @@ static void emit_span_set(const struct emit *emit, const char *name, const struc
     }
 }
 
+/* Root may connect this jail with another one while it runs. That cable's interface has a group
+ * by which the rules know it, and its addresses are found by asking for local ones, which with
+ * `link relay` are all. */
+static bool may_get_cables(const struct build *build)
+{
+    for (size_t i = 0; i < build->policy->links_count; i++)
+        if (build->policy->links[i].kind == LINK_RELAY)
+            return false;
+    return build->facts->privileged;
+}
+
+/* Nobody speaks over a cable for addresses that no route leads to over that cable: its other end is
+ * another jail, where nothing pins what it sends. Also what belongs to known connections is looked
+ * at. */
+static void emit_cable_sources(const struct build *build, const struct emit *emit,
+                               enum direction direction)
+{
+    if (direction == DIRECTION_OUT || !may_get_cables(build))
+        return;
+    emit_rule(emit, chain_names[direction]);
+    term_match_word(emit->plan, FIELD_IIFGROUP, MATCH_EQUAL, GROUP_CABLE);
+    term_match_word(emit->plan, FIELD_FIB_SADDR_OIF, MATCH_EQUAL, 0);
+    term_simple(emit->plan, TERM_COUNTER);
+    term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+}
+
 /* Anything on lo that is not between own addresses is dropped: a route to lo must not become a way
  * around the rules. */
 static void emit_loopback(const struct build *build, const struct emit *emit)
@@ -103,6 +130,12 @@ static void emit_loopback(const struct build *build, const struct emit *emit)
         term_match_family(emit->plan, both_families[i]);
         term_lookup(emit->plan, &source, names[i], false);
         term_lookup(emit->plan, &destination, names[i], false);
+        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    }
+    if (may_get_cables(build)) {
+        emit_rule(emit, CHAIN_LOOPBACK);
+        term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_EQUAL, RTN_LOCAL);
+        term_match_word(emit->plan, FIELD_FIB_DADDR_TYPE, MATCH_EQUAL, RTN_LOCAL);
         term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
     }
     emit_rule(emit, CHAIN_LOOPBACK);
@@ -122,13 +155,22 @@ static void emit_state(const struct emit *emit, const char *chain)
     term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
 }
 
-/* Neighbour discovery without router advertisements (RFC 4861), on links that have IPv6. */
-static void emit_neighbours(const struct build *build, const struct emit *emit,
-                            enum direction direction)
+/* Neighbour discovery without router advertisements (RFC 4861). */
+static void accept_neighbours(const struct emit *emit)
 {
     static const uint8_t first = ND_NEIGHBOR_SOLICIT;
     static const uint8_t last = ND_NEIGHBOR_ADVERT;
 
+    term_match_family(emit->plan, ADDR_V6);
+    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
+    term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_RANGE, &first, &last);
+    term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+}
+
+/* On links that have IPv6. */
+static void emit_neighbours(const struct build *build, const struct emit *emit,
+                            enum direction direction)
+{
     for (size_t i = 0; i < build->links_count; i++) {
         const struct link_plan *link = &build->links[i];
 
@@ -136,10 +178,13 @@ static void emit_neighbours(const struct build *build, const struct emit *emit,
             continue;
         emit_rule(emit, chain_names[direction]);
         term_match_ifname(emit->plan, link_field(direction), link->link->ifname);
-        term_match_family(emit->plan, ADDR_V6);
-        term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
-        term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_RANGE, &first, &last);
-        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+        accept_neighbours(emit);
+    }
+    if (may_get_cables(build)) {
+        emit_rule(emit, chain_names[direction]);
+        term_match_word(emit->plan, direction == DIRECTION_IN ? FIELD_IIFGROUP : FIELD_OIFGROUP,
+                        MATCH_EQUAL, GROUP_CABLE);
+        accept_neighbours(emit);
     }
 }
 
@@ -240,7 +285,7 @@ static void emit_published(const struct build *build, const struct emit *emit)
     static const char *names[] = {"through4", "through6"};
     struct set_definition set;
 
-    if (!publishes_outside(build) || build->links_count == 0)
+    if (!publishes_outside(build) || !build_has_host_link(build))
         return;
     emit_published_set(build, emit, &set);
     for (size_t i = 0; i < 2; i++) {
@@ -314,6 +359,7 @@ static void emit_prologue(const struct build *build, const struct emit *emit,
 {
     const char *chain = chain_names[direction];
 
+    emit_cable_sources(build, emit, direction);
     emit_state(emit, chain);
     if (direction == DIRECTION_FORWARD)
         return;
@@ -323,12 +369,16 @@ static void emit_prologue(const struct build *build, const struct emit *emit,
     emit_neighbours(build, emit, direction);
 }
 
-static bool judges_nothing(const struct build *build)
+bool build_judges_nothing(const struct build *build)
 {
     const struct policy *policy = build->policy;
 
+    /* Somebody else may lay a cable to this jail. */
+    for (int i = 0; i < DIRECTION_COUNT && build->facts->privileged; i++)
+        if (policy->defaults_given[i])
+            return false;
     return policy->links_count == 0 && policy->rules_count == 0 && build->publishes_count == 0 &&
-           !policy->log_denied;
+           !policy->log_denied && !policy->forward;
 }
 
 static void emit_only_loopback(const struct emit *emit)
@@ -354,7 +404,7 @@ int build_jail_table(struct build *build)
     };
     struct emit own = context.emit;
 
-    if (judges_nothing(build)) {
+    if (build_judges_nothing(build)) {
         emit_only_loopback(&own);
         return 0;
     }

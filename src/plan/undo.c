@@ -65,7 +65,8 @@ static void delete_link(struct plan *plan, const char name[IFNAME_SIZE], uint32_
 static void forget_flows(struct plan *plan, const struct record *record)
 {
     for (size_t i = 0; i < record->addresses_count; i++)
-        if (strcmp(record->addresses[i].ifname, "lo") != 0)
+        if (strcmp(record->addresses[i].ifname, "lo") != 0 &&
+            strcmp(record->addresses[i].network, PLACE_ELSEWHERE) != 0)
             push(plan, OP_FLOWS_FORGET)->flows.addr = record->addresses[i].prefix.addr;
 }
 

@@ -154,8 +154,11 @@ static void check_default_routes(const struct policy *policy, struct diags *diag
     }
 }
 
+/* The link's own addresses are reached where no prefix covers them, too: by a route of their own. */
 static bool peer_reaches(const struct link *link, const struct addr *addr)
 {
+    if (is_own(link, addr))
+        return true;
     for (size_t i = 0; i < link->peer_addresses_count; i++) {
         if (prefix_contains(&link->peer_addresses[i].prefix, addr))
             return true;

@@ -127,8 +127,8 @@ static void check_host_name(const struct policy *policy, struct diags *diags, si
     const struct link *link = &policy->links[number];
     struct diag *diag;
 
-    if (!link->host_ifname)
-        return;
+    if (!link->host_ifname || link->kind == LINK_VETH_JAIL)
+        return; /* in another jail names are free */
     for (size_t i = 0; i < policy->networks_count; i++) {
         if (strcmp(policy->networks[i].name, link->host_ifname) == 0) {
             diag = diag_error(diags, link->where, "'%s' is the name of a network's bridge",
@@ -139,7 +139,8 @@ static void check_host_name(const struct policy *policy, struct diags *diags, si
     for (size_t i = 0; i < number; i++) {
         const char *other = policy->links[i].host_ifname;
 
-        if (other && strcmp(other, link->host_ifname) == 0)
+        if (other && policy->links[i].kind != LINK_VETH_JAIL &&
+            strcmp(other, link->host_ifname) == 0)
             report_twice(diags, link->where, policy->links[i].where, "interface of the host",
                          other);
     }

@@ -124,8 +124,9 @@ static void warn_without(const struct policy *policy, const struct judged *judge
         if (name)
             warn_once(diags, &said->name, name->where, "a name rule in a jail without a resolver",
                       "the resolver needs a way out: add a 'link'");
-        warn_once(diags, &said->link, rule->where, "an 'out' rule in a jail without a link",
-                  "nothing can leave: add a 'link'");
+        if (!policy->name) /* another jail may lay a cable to one with a name */
+            warn_once(diags, &said->link, rule->where, "an 'out' rule in a jail without a link",
+                      "nothing can leave: add a 'link'");
     } else if (gateway && !has_gateway(policy)) {
         warn_once(diags, &said->gateway, gateway->where, "'gateway' in a jail that has none",
                   "no link has a gateway");

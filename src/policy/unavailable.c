@@ -12,18 +12,15 @@ static void refuse(struct diags *diags, struct position where, const char *what)
 static void refuse_links(const struct policy *policy, struct diags *diags)
 {
     static const char *const kinds[] = {
-        [LINK_VETH_JAIL] = "'link ... veth jail'",
-        [LINK_DEVICE] = "'link ... device'",
-        [LINK_MACVLAN] = "'link ... macvlan'",
-        [LINK_IPVLAN] = "'link ... ipvlan'",
-        [LINK_RELAY] = "'link relay'",
+        [LINK_DEVICE] = "'link ... device'", [LINK_MACVLAN] = "'link ... macvlan'",
+        [LINK_IPVLAN] = "'link ... ipvlan'", [LINK_RELAY] = "'link relay'",
         [LINK_JOIN] = "'link join'",
     };
 
     for (size_t i = 0; i < policy->links_count; i++) {
         const struct link *link = &policy->links[i];
 
-        if (link->kind != LINK_BRIDGE && link->kind != LINK_VETH_HOST)
+        if (kinds[link->kind])
             refuse(diags, link->where, kinds[link->kind]);
         else if (link->rate_bit_s)
             refuse(diags, link->where, "'rate' of a link");

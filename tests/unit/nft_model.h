@@ -78,6 +78,11 @@ static inline bool model_load(const struct model_packet *packet, enum nft_field 
     case FIELD_CT_STATE:
         memcpy(value, &packet->ct_state, 4);
         return true;
+    case FIELD_IIFGROUP: /* no cable of another jail */
+    case FIELD_OIFGROUP:
+        return true;
+    case FIELD_FIB_SADDR_TYPE: /* the sets of own addresses come first, and have all */
+        return true;
     default:
         model_lacks("a field that the jail's table does not look at");
         return false;

@@ -493,9 +493,103 @@ static void test_names(void **unused)
     policy_free(policy);
 }
 
+#define RED "name red\nallow in icmp\n"
+#define BLUE                                                                                       \
+    "name blue\nlink eth0 veth jail red { address 10.5.0.2/24; peer-address 10.5.0.1/24 }\n"       \
+    "allow in icmp\n"
+
+/* A cable has nothing on the host, and asks for the other jail's record. */
+static void test_cable(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct record *red = add_other(facts, "red", RED);
+    struct built blue;
+
+    (void)unused;
+    red->pid = 77;
+    red->pid_start = 1234;
+    blue = build(BLUE, facts);
+    assert_int_equal(blue.code, 0);
+    assert_false(blue.plan->needs_host);
+    assert_int_equal(blue.plan->peers_count, 1);
+    assert_string_equal(blue.plan->peers[0].name, "red");
+    assert_int_equal(blue.plan->peers[0].pid, 77);
+    assert_int_equal(blue.plan->peers[0].pid_start, 1234);
+    assert_int_equal(count_ops(blue.plan, OP_VETH_ADD, WHERE_PEER), 1);
+    assert_string_equal(blue.plan->ops[find_op(blue.plan, OP_VETH_ADD, WHERE_PEER)].veth.host_name,
+                        "to-blue");
+    /* The address is no address of the host's, and may be used on another cable. */
+    assert_string_equal(blue.plan->addresses[0].network, PLACE_ELSEWHERE);
+    built_free(&blue);
+    facts_free(facts);
+}
+
+static void test_cable_refused(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct built blue = build(BLUE, facts);
+    struct record *red;
+
+    (void)unused;
+    assert_int_equal(blue.code, -ENOLINK);
+    assert_true(says(&blue, "jail 'red' does not run"));
+    built_free(&blue);
+
+    red = add_other(facts, "red", RED);
+    red->uid = 1000;
+    facts->uid = 1001;
+    blue = build(BLUE, facts);
+    assert_int_equal(blue.code, -EINVAL);
+    assert_true(says(&blue, "belongs to user 1000"));
+    built_free(&blue);
+    facts->uid = 0; /* root may */
+    blue = build(BLUE, facts);
+    assert_int_equal(blue.code, 0);
+    built_free(&blue);
+
+    red->state = RECORD_ENDING;
+    blue = build(BLUE, facts);
+    assert_int_equal(blue.code, -ENOLINK);
+    built_free(&blue);
+    red->state = RECORD_RUNNING;
+
+    blue = build("name blue\nlink eth0 veth jail blue { address 10.5.0.2/24 }\n", facts);
+    assert_int_equal(blue.code, -EINVAL);
+    assert_true(says(&blue, "to itself"));
+    built_free(&blue);
+
+    facts->privileged = false;
+    blue = build(BLUE, facts);
+    assert_true(says(&blue, "needs privilege"));
+    built_free(&blue);
+    facts_free(facts);
+}
+
+/* Two cables to one jail have two names there, each given or chosen. */
+static void test_cables_to_one_jail(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct built blue;
+
+    (void)unused;
+    (void)add_other(facts, "red", RED); /* facts own it */
+    blue = build(BLUE "link eth1 veth jail red { address 10.6.0.2/24 }\n", facts);
+    assert_int_equal(blue.code, -EINVAL);
+    assert_true(says(&blue, "two cables have the name 'to-blue' in 'red'"));
+    built_free(&blue);
+    blue = build(BLUE "link eth1 veth jail red { address 10.6.0.2/24; peer-name b }\n", facts);
+    assert_int_equal(blue.code, 0);
+    assert_int_equal(blue.plan->peers_count, 1);
+    built_free(&blue);
+    facts_free(facts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cable),
+        cmocka_unit_test(test_cable_refused),
+        cmocka_unit_test(test_cables_to_one_jail),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_jail_table_is_one_batch),
         cmocka_unit_test(test_second_jail),

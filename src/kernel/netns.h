@@ -1,0 +1,8 @@
+/* Work in other network namespaces. */
+#pragma once
+
+#include "base/diag.h"
+
+/* A netlink socket of the namespace, which stays usable from here; -errno with *error. Needs
+ * CAP_SYS_ADMIN over the namespace and over the caller's own (setns(2)). */
+int netns_socket(int netns_fd, int protocol, int *ret_fd, struct error *error);

@@ -1,0 +1,20 @@
+/* The other jails that a plan lays cables to: sockets in their namespaces. */
+#pragma once
+
+#include "kernel/nl.h"
+#include "plan/plan.h"
+
+struct peers {
+    struct nl *routes; /* one per plan->peers */
+    size_t count;
+};
+
+/* Opens what the plan needs; NULL when that is nothing. -ENOLINK with *error: a jail is not (or no
+ * longer) there, or its rules are not in force yet; it may pay to try again. */
+int peers_open(const struct plan *plan, struct peers **ret_peers, struct error *error);
+void peers_close(struct peers *peers); /* NULL is allowed */
+
+/* The network namespace of a jail: that of init, the child of the supervisor `pid` that is in
+ * another namespace than we are. -ENOLINK: there is none (yet). */
+int jail_netns_open(const char *name, int32_t pid, uint64_t pid_start, int *ret_fd,
+                    struct error *error);
