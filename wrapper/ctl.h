@@ -5,6 +5,7 @@
 
 #include "base/diag.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #define CTL_OK     0
@@ -33,9 +34,14 @@ int ctl_plan(const struct ctl_options *options);
 int ctl_list(const struct ctl_options *options);
 int ctl_gc(const struct ctl_options *options);
 int ctl_doctor(const struct ctl_options *options);
+int ctl_why(const struct ctl_options *options);
+int ctl_diff(const struct ctl_options *options);
 /* As netjail itself: end as the program ended, or 125, 126, 127. */
 int ctl_exec(const struct ctl_options *options);
 int ctl_shell(const struct ctl_options *options);
+
+/* Prints the value and drops it. CTL_OK, or CTL_SYSTEM when it is NULL or cannot be written. */
+int ctl_dump_json(json_t *value);
 
 /* Flushes standard output; a full disk or closed pipe is CTL_SYSTEM. */
 int ctl_finish_output(int status);

@@ -8,7 +8,6 @@
 #include "wrapper/report.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +75,7 @@ static int check_one(const struct ctl_options *options, const char *name, json_t
     return status;
 }
 
-static int dump_json(json_t *value)
+int ctl_dump_json(json_t *value)
 {
     bool failed = !value || json_dumpf(value, stdout, JSON_INDENT(2)) != 0;
 
@@ -96,7 +95,7 @@ int ctl_check(const struct ctl_options *options)
         int one = check_one(options, options->arguments[i], report);
         status = one > status ? one : status;
     }
-    if (options->json && dump_json(report) != CTL_OK)
+    if (options->json && ctl_dump_json(report) != CTL_OK)
         return CTL_SYSTEM;
     return status;
 }
@@ -107,7 +106,8 @@ static int print_plan(const struct ctl_options *options, const struct claim *cla
 
     plan_print(claim->plan, claim->name, &text);
     if (options->json)
-        return dump_json(json_pack("{s:s, s:s}", "jail", claim->name, "script", buf_text(&text)));
+        return ctl_dump_json(
+            json_pack("{s:s, s:s}", "jail", claim->name, "script", buf_text(&text)));
     (void)fputs(buf_text(&text), stdout); /* looked at by ctl_finish_output() */
     return CTL_OK;
 }

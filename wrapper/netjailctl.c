@@ -22,6 +22,9 @@ static const struct command commands[] = {
     {"check", ctl_check, "jD", 1, -1, "check FILE...             parse and check policies"},
     {"plan", ctl_plan, "jD", 1, 1,
      "plan FILE                 what would be done, as ip and nft commands"},
+    {"why", ctl_why, "jD", 2, 2, "why FILE 'out tcp pypi.org 443'   which line decides"},
+    {"diff", ctl_diff, "jD", 2, 2,
+     "diff FILE FILE            what one admits that the other does not"},
     {"list", ctl_list, "j", 0, 0, "list                      the running jails"},
     {"exec", ctl_exec, "E", 1, -1, "exec JAIL [--] CMD...     run a program in a running jail"},
     {"shell", ctl_shell, "E", 1, 1, "shell JAIL                a shell in a running jail"},
@@ -31,8 +34,6 @@ static const struct command commands[] = {
     {"top", NULL, "", 0, -1, NULL},
     {"log", NULL, "", 0, -1, NULL},
     {"capture", NULL, "", 0, -1, NULL},
-    {"why", NULL, "", 0, -1, NULL},
-    {"diff", NULL, "", 0, -1, NULL},
     {"create", NULL, "", 0, -1, NULL},
     {"delete", NULL, "", 0, -1, NULL},
 };
