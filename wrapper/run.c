@@ -150,6 +150,7 @@ static int build_network(struct run *run)
 {
     const struct plan *plan = run->claim.plan;
     size_t rules = count_rule_ops(plan);
+    plan_forget_queue(run->claim.plan); /* nobody tells verdicts yet: failures are resets */
     int result = apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
 
     if (result == 0)
@@ -187,6 +188,7 @@ static int shrink(struct run *run)
     run->claim.peers = NULL;
     close_fd(&run->jail.service_fd);
     close_fd(&run->jail.nflog_fd);
+    jail_close_relay(&run->jail);
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
     int result = privs_shrink_supervisor(run->claim.plan->needs_host, others, &run->error);
 

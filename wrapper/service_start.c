@@ -107,6 +107,8 @@ static int make_config(const struct service_wants *wants, size_t listeners, int 
         .policy_length = plan->decides ? wants->texts->length : 0,
         .connection_limit = policy->connection_limit,
         .limit_given = policy->connection_limit_given,
+        .relay = plan->relays,
+        .queues = plan->queues,
         .log = policy->log_denied,
         .log_json = policy->log_json,
     };
@@ -161,9 +163,11 @@ static void placement_end(struct placement *placement)
     (void)posix_spawn_file_actions_destroy(&placement->actions); /* cannot fail on Linux */
 }
 
-static int place_all(struct placement *placement, const struct plan *plan,
-                     const struct applied *applied, const int fixed[5])
+static int place_all(struct placement *placement, const struct service_wants *wants,
+                     const struct jail *jail, const int fixed[5])
 {
+    const struct plan *plan = wants->plan;
+    const struct applied *applied = wants->applied;
     int target = SERVICE_FIRST_LISTENER;
     int result = 0;
 
@@ -173,6 +177,8 @@ static int place_all(struct placement *placement, const struct plan *plan,
     for (size_t i = 0; result == 0 && i < plan->ops_count; i++)
         if (plan->ops[i].kind == OP_LISTEN)
             result = place(placement, applied->listen_fds[i], target++);
+    for (size_t i = 0; result == 0 && plan->relays && i < RELAY_FDS; i++)
+        result = place(placement, jail->relay_fds[i], target++);
     return result;
 }
 
@@ -250,14 +256,14 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
     const int fixed[5] = {config_fd, init_fd, policy->log_denied ? jail->nflog_fd : -1,
                           report_theirs, log_fd};
 
-    placement.above = SERVICE_FIRST_LISTENER + (int)listeners;
-    placement.moved = calloc(listeners + 5, sizeof *placement.moved);
+    placement.above = SERVICE_FIRST_LISTENER + (int)listeners + RELAY_FDS;
+    placement.moved = calloc(listeners + 5 + RELAY_FDS, sizeof *placement.moved);
     result = placement.moved ? -posix_spawn_file_actions_init(&placement.actions) : -ENOMEM;
     if (result < 0) {
         free(placement.moved);
         return error_errno(error, result, "cannot start netjail-service");
     }
-    result = place_all(&placement, plan, wants->applied, fixed);
+    result = place_all(&placement, wants, jail, fixed);
     if (result == 0)
         result = spawn_service(path, wants->jail_name, &placement, &pid);
     placement_end(&placement);
@@ -265,6 +271,7 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
         return error_errno(error, result, "cannot start '%s'", path);
     *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_ours)};
     reports_begin(&ret_service->reports, ret_service->report_fd, now_ms());
+    ret_service->reports.verdicts = plan->queues;
     return 0;
 }
 

@@ -9,21 +9,25 @@
 #include "jail/control.h"
 
 #include "base/cleanup.h"
+#include "service/protocol.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
 
+static_assert(RELAY_FDS <= CONTROL_FDS_MAX, "they come with one message");
+
 #define STATE(state) (1u << (state))
 
-struct rule {
+struct control_rule {
     size_t size;
     size_t fds;
     unsigned states; /* 0: a command, never accepted by the supervisor */
 };
 
-static const struct rule rules[] = {
+static const struct control_rule rules[] = {
     [CONTROL_MAPPED] = {sizeof(struct control_message), 0, 0},
     [CONTROL_CONFIGURED] = {sizeof(struct control_message), 0, 0},
     [CONTROL_RELEASE] = {sizeof(struct control_message), 0, 0},
@@ -31,6 +35,7 @@ static const struct rule rules[] = {
     [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},
     [CONTROL_PROGRAM] = {sizeof(struct control_message), CONTROL_PROGRAM_FDS, 0},
     [CONTROL_OPENED] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_CLONED)},
+    [CONTROL_RELAY] = {sizeof(struct control_message), RELAY_FDS, STATE(JAIL_OPENED)},
     [CONTROL_NOTIFY] = {sizeof(struct control_message), 1, STATE(JAIL_OPENED)},
     [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},
     [CONTROL_STARTED] = {sizeof(struct control_message), 0, STATE(JAIL_READY)},
@@ -42,7 +47,7 @@ static const struct rule rules[] = {
 };
 
 /* A received message and its descriptors. */
-struct packet {
+struct control_packet {
     union {
         struct control_message message;
         struct control_failure failure;
@@ -102,7 +107,7 @@ int control_send_failure(int fd, enum control_kind kind, const struct error *err
 }
 
 /* Takes the descriptors out of a received header; those beyond the buffer are closed. */
-static void packet_take_fds(struct packet *packet, struct msghdr *header)
+static void packet_take_fds(struct control_packet *packet, struct msghdr *header)
 {
     for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
         size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -121,7 +126,7 @@ static void packet_take_fds(struct packet *packet, struct msghdr *header)
     }
 }
 
-static int packet_receive(int fd, bool wait, struct packet *packet)
+static int packet_receive(int fd, bool wait, struct control_packet *packet)
 {
     alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
     struct iovec part = {.iov_base = &packet->failure, .iov_len = sizeof packet->failure};
@@ -145,7 +150,7 @@ static int packet_receive(int fd, bool wait, struct packet *packet)
     return 0;
 }
 
-static void packet_close_fds(struct packet *packet)
+static void packet_close_fds(struct control_packet *packet)
 {
     for (size_t i = 0; i < packet->fds_count; i++)
         (void)close(packet->fds[i]); /* refused descriptors: nothing to lose */
@@ -153,9 +158,9 @@ static void packet_close_fds(struct packet *packet)
 }
 
 /* The row of a well-formed packet, or NULL. */
-static const struct rule *packet_rule(const struct packet *packet)
+static const struct control_rule *packet_rule(const struct control_packet *packet)
 {
-    const struct rule *rule;
+    const struct control_rule *rule;
 
     if (packet->truncated || packet->size < sizeof packet->message.kind ||
         packet->message.kind >= ARRAY_LENGTH(rules))
@@ -168,8 +173,8 @@ static const struct rule *packet_rule(const struct packet *packet)
 
 int control_receive_command(int fd, bool wait, struct control_message *ret_message, int *ret_fds)
 {
-    struct packet packet;
-    const struct rule *rule;
+    struct control_packet packet;
+    const struct control_rule *rule;
     int status = packet_receive(fd, wait, &packet);
 
     if (status < 0)
@@ -205,8 +210,8 @@ static int failure_take(const struct control_failure *failure, struct error *err
 int control_receive_report(int fd, int state, bool wait, struct control_message *ret_message,
                            int *ret_fds, struct error *error)
 {
-    struct packet packet;
-    const struct rule *rule;
+    struct control_packet packet;
+    const struct control_rule *rule;
     int status = packet_receive(fd, wait, &packet);
 
     if (status == -EAGAIN)

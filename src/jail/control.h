@@ -15,7 +15,8 @@ enum control_kind {
     CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
     CONTROL_PROGRAM,    /* with CONTROL_PROGRAM_FDS: start a program beside the command */
     /* Init to supervisor. */
-    CONTROL_OPENED,  /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
+    CONTROL_OPENED, /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
+    CONTROL_RELAY, /* with RELAY_FDS descriptors (service/protocol.h); only where the plan relays */
     CONTROL_NOTIFY,  /* with one descriptor: the jail's notification socket */
     CONTROL_READY,   /* everything is in place; value: 1 when the command gets its own group */
     CONTROL_STARTED, /* exec() has succeeded */
@@ -27,7 +28,7 @@ enum control_kind {
 
 #define CONTROL_FDS         4
 #define CONTROL_PROGRAM_FDS 5 /* the client's connection, then those of REQUEST_PROGRAM */
-#define CONTROL_FDS_MAX     5
+#define CONTROL_FDS_MAX     8 /* with one message */
 
 /* A stop that was reported before the last CONTROL_CONTINUE is past: each of these raises the turn,
  * and each report carries the turn in which it was made. The low 16 bits are the status of wait(2),
@@ -77,7 +78,7 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
 
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
  * descriptors as in the table, permitted in `state` (enum
- * jail_state). *ret_fds (room for CONTROL_FDS; NULL where none
+ * jail_state). *ret_fds (room for CONTROL_FDS_MAX; NULL where none
  * are expected) gets them. For CONTROL_FAILED *error is filled and its code returned; for
  * CONTROL_REFUSED *error is filled, too, but it is a report like any other, with the errno as its
  * value. -EPIPE: init is gone. -EAGAIN: see above. */

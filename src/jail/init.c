@@ -118,6 +118,11 @@ static int init_notify(const struct init *init, struct error *error)
     return status < 0 ? error_errno(error, status, "cannot send the notification socket") : 0;
 }
 
+static bool relays(const struct init *init)
+{
+    return init->setup->plan && init->setup->plan->relays;
+}
+
 /* Steps 1 to 3; where the first cannot be done before the mounts, the links wait for them. */
 static int init_build(struct init *init, struct error *error)
 {
@@ -125,7 +130,7 @@ static int init_build(struct init *init, struct error *error)
     int status = 0;
 
     if (early)
-        status = sockets_send(init->control_fd, error);
+        status = sockets_send(init->control_fd, relays(init), error);
     if (status < 0)
         return status;
     if (init->args->user_namespace)
@@ -134,7 +139,7 @@ static int init_build(struct init *init, struct error *error)
     if (status < 0 || early)
         return status;
     status = sysctls_write(init->setup, init->files.writable_sys_fd, false, error);
-    return status < 0 ? status : sockets_send(init->control_fd, error);
+    return status < 0 ? status : sockets_send(init->control_fd, relays(init), error);
 }
 
 static int init_finish_files(struct init *init, struct error *error)

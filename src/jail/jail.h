@@ -8,6 +8,7 @@
 
 #include "plan/plan.h"
 #include "policy/policy.h"
+#include "service/protocol.h"
 
 #include <signal.h>
 #include <sys/types.h>
@@ -62,7 +63,9 @@ struct jail {
                        away */
     int route_fd;   /* sockets and namespace that init opened inside */
     int nft_fd;
-    int nflog_fd; /* NETLINK_NETFILTER for NFLOG, not yet bound */
+    int nflog_fd;             /* NETLINK_NETFILTER for NFLOG, not yet bound */
+    bool has_relay;           /* relay_fds are open */
+    int relay_fds[RELAY_FDS]; /* enum relay_fd */
     int netns_fd;
     int notify_fd; /* datagrams of the jail's sd_notify(3); -1: none, or given away */
     int state;     /* enum jail_state (jail/control.h): which reports of init are permitted now */
@@ -124,6 +127,9 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
  * ms), but
  * --wait-clean does. */
 void jail_wait(const struct jail *jail);
+
+/* Closes jail->relay_fds, if they are open. */
+void jail_close_relay(struct jail *jail);
 
 /* Kills everything in the jail and waits for it (when supervise() has seen the end of everything
  * but init, init's own end is not waited for: jail_wait()); safe to call at any time, twice. */

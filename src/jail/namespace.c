@@ -167,10 +167,23 @@ static int tell(const struct jail *jail, enum control_kind kind, int value, stru
                : error_set(error, -EPIPE, "the jail's init ended unexpectedly");
 }
 
-static int receive_sockets(struct jail *jail, bool user_namespace, struct error *error)
+static int receive_relay(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
-    int fds[CONTROL_FDS];
+    int fds[CONTROL_FDS_MAX];
+    int status = await(jail, CONTROL_RELAY, &message, fds, error);
+
+    for (size_t i = 0; status == 0 && i < RELAY_FDS; i++)
+        jail->relay_fds[i] = fds[i];
+    jail->has_relay = status == 0;
+    return status;
+}
+
+static int receive_sockets(struct jail *jail, const struct jail_setup *setup, bool user_namespace,
+                           struct error *error)
+{
+    struct control_message message = {0};
+    int fds[CONTROL_FDS_MAX];
     int status = 0;
 
     if (user_namespace) {
@@ -195,7 +208,7 @@ static int receive_sockets(struct jail *jail, bool user_namespace, struct error 
     jail->nflog_fd = fds[2];
     jail->netns_fd = fds[3];
     jail->state = JAIL_OPENED;
-    return 0;
+    return setup->plan && setup->plan->relays ? receive_relay(jail, error) : 0;
 }
 
 static int pair_make(int fds[2], struct error *error)
@@ -274,7 +287,7 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
     if (status == 0)
         status = clone_init(setup, user_namespace, &jail, error);
     if (status == 0)
-        status = receive_sockets(&jail, user_namespace, error);
+        status = receive_sockets(&jail, setup, user_namespace, error);
     if (status < 0) {
         jail_destroy(&jail);
         return status;
@@ -287,7 +300,7 @@ int jail_ready(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
     int status = tell(jail, CONTROL_CONFIGURED, 0, error);
-    int fds[CONTROL_FDS];
+    int fds[CONTROL_FDS_MAX];
 
     if (status == 0 && jail->notify) {
         status = await(jail, CONTROL_NOTIFY, &message, fds, error);
@@ -363,6 +376,13 @@ void jail_wait(const struct jail *jail)
         ;
 }
 
+void jail_close_relay(struct jail *jail)
+{
+    for (size_t i = 0; i < RELAY_FDS && jail->has_relay; i++)
+        (void)close(jail->relay_fds[i]); /* sockets without data of ours */
+    jail->has_relay = false;
+}
+
 void jail_destroy(struct jail *jail)
 {
     /* The end of the channel ends init too: the signal is refused when init has another uid and
@@ -374,6 +394,7 @@ void jail_destroy(struct jail *jail)
     close_fd(&jail->route_fd);
     close_fd(&jail->nft_fd);
     close_fd(&jail->nflog_fd);
+    jail_close_relay(jail);
     close_fd(&jail->netns_fd);
     close_fd(&jail->notify_fd);
     if (jail->state != JAIL_EMPTY)

@@ -7,6 +7,8 @@
  * plan does not have, for an address that means this host, or for longer than a day. */
 #include "jail/reports.h"
 
+#include "policy/relay.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,7 +66,12 @@ static bool check_pin_end(struct reports *reports, const union report_message *m
 
 static bool check_verdict(struct reports *reports, const union report_message *message)
 {
-    return reports->verdicts && message->verdict.verdict <= REPORT_VERDICT_ACCEPT;
+    const struct report_verdict *verdict = &message->verdict;
+    bool refuses = verdict->verdict == REPORT_VERDICT_REFUSE;
+
+    return reports->verdicts && verdict->verdict <= REPORT_VERDICT_REFUSE &&
+           (refuses ? verdict->mark >= RELAY_REFUSAL_FIRST && verdict->mark <= RELAY_REFUSAL_LAST
+                    : verdict->mark == 0);
 }
 
 static const struct {

@@ -266,6 +266,7 @@ static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
 /* What netjail-service does after its start; everything else fails with EPERM. */
 static const char *const service_calls[] = {
     "accept4",
+    "bind",
     "brk",
     "clock_gettime",
     "clock_nanosleep",
@@ -330,6 +331,23 @@ static const char *const service_calls[] = {
     NULL,
 };
 
+/* It connects from the host's network: TCP, UDP and ping sockets, nothing else. */
+static void service_sockets(scmp_filter_ctx filter)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
+
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < 2; k++) {
+            struct scmp_arg_cmp compare[] = {
+                argument_masked(0, LOW_32_BITS, (uint64_t)families[i]),
+                argument_masked(1, TYPE_MASK, (uint64_t)types[k]),
+            };
+
+            rule(filter, SCMP_ACT_ALLOW, "socket", 2, compare);
+        }
+}
+
 static scmp_filter_ctx service_filter(void)
 {
     scmp_filter_ctx filter = filter_new(SCMP_ACT_ERRNO(EPERM), false);
@@ -341,6 +359,7 @@ static scmp_filter_ctx service_filter(void)
     rule(filter, SCMP_ACT_ALLOW, "mprotect", 1, &compare);
     compare = argument_masked(1, LOW_32_BITS, FIONREAD);
     rule(filter, SCMP_ACT_ALLOW, "ioctl", 1, &compare);
+    service_sockets(filter);
     return filter;
 }
 

@@ -8,11 +8,13 @@
 
 #include "base/cleanup.h"
 #include "jail/control.h"
+#include "policy/relay.h"
 #include "service/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,7 +24,87 @@ static int netlink_open(int protocol)
     return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
 }
 
-int sockets_send(int control_fd, struct error *error)
+static int set_option(int fd, int level, int option)
+{
+    const int on = 1;
+
+    return setsockopt(fd, level, option, &on, sizeof on);
+}
+
+/* A transparent socket at the relay's address; for TCP it listens, for UDP it tells where each
+ * datagram was sent. Only CAP_NET_ADMIN or CAP_NET_RAW may make one (ip(7)). */
+static int transparent_open(uint8_t family, int type)
+{
+    bool is_v4 = family == ADDR_V4;
+    struct addr addr = relay_addr(RELAY_LISTENER, family);
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(RELAY_PORT)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(RELAY_PORT)};
+    cleanup_fd int fd = socket(is_v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    memcpy(&v4.sin_addr, addr.bytes, sizeof v4.sin_addr);
+    memcpy(&v6.sin6_addr, addr.bytes, sizeof v6.sin6_addr);
+    if (fd < 0 || set_option(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                             is_v4 ? IP_TRANSPARENT : IPV6_TRANSPARENT))
+        return -errno;
+    if (!is_v4 && set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY) < 0)
+        return -errno;
+    if (type == SOCK_DGRAM && set_option(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
+                                         is_v4 ? IP_RECVORIGDSTADDR : IPV6_RECVORIGDSTADDR) < 0)
+        return -errno;
+    if (is_v4 ? bind(fd, (struct sockaddr *)&v4, sizeof v4) < 0
+              : bind(fd, (struct sockaddr *)&v6, sizeof v6) < 0)
+        return -errno;
+    if (type == SOCK_STREAM && listen(fd, SOMAXCONN) < 0)
+        return -errno;
+    return take_fd(&fd);
+}
+
+static int relay_open(enum relay_fd which)
+{
+    int fd;
+
+    switch (which) {
+    case RELAY_FD_QUEUE:
+        fd = netlink_open(NETLINK_NETFILTER);
+        break;
+    case RELAY_FD_TCP4:
+        return transparent_open(ADDR_V4, SOCK_STREAM);
+    case RELAY_FD_TCP6:
+        return transparent_open(ADDR_V6, SOCK_STREAM);
+    case RELAY_FD_UDP4:
+        return transparent_open(ADDR_V4, SOCK_DGRAM);
+    case RELAY_FD_UDP6:
+        return transparent_open(ADDR_V6, SOCK_DGRAM);
+    case RELAY_FD_ICMP4:
+        fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+        break;
+    default:
+        fd = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMPV6);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int relay_send(int control_fd, struct error *error)
+{
+    int fds[RELAY_FDS];
+    int status = 0;
+    size_t count = 0;
+
+    for (; count < RELAY_FDS && status == 0; count++) {
+        fds[count] = relay_open((enum relay_fd)count);
+        status = fds[count] < 0 ? fds[count] : 0;
+    }
+    if (status < 0)
+        (void)error_errno(error, status, "cannot open the relay's sockets in the jail");
+    else
+        status = control_send(control_fd, CONTROL_RELAY, 0, fds, RELAY_FDS);
+    for (size_t i = 0; i < count; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]); /* sent, or of no use */
+    return status;
+}
+
+int sockets_send(int control_fd, bool relays, struct error *error)
 {
     cleanup_fd int route = netlink_open(NETLINK_ROUTE);
     cleanup_fd int nft = netlink_open(NETLINK_NETFILTER);
@@ -42,7 +124,9 @@ int sockets_send(int control_fd, struct error *error)
     if (netns < 0)
         return error_errno(error, -errno, "cannot open the jail's network namespace");
     status = control_send(control_fd, CONTROL_OPENED, 0, fds, CONTROL_FDS);
-    return status < 0 ? error_errno(error, status, "cannot send the jail's sockets") : 0;
+    if (status < 0)
+        return error_errno(error, status, "cannot send the jail's sockets");
+    return relays ? relay_send(control_fd, error) : 0;
 }
 
 static int request_open(uint8_t request)

@@ -10,10 +10,12 @@
 #include "base/cleanup.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum origin {
@@ -55,6 +57,7 @@ static const struct field_source {
     [FIELD_IIF] = {SOURCE_META, NFT_META_IIF, 0},
     [FIELD_FIB_SADDR_TYPE] = {SOURCE_FIB, NFTA_FIB_F_SADDR, 0},
     [FIELD_FIB_SADDR_OIF] = {SOURCE_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF, 0},
+    [FIELD_MARK] = {SOURCE_META, NFT_META_MARK, 0},
 };
 static_assert(ARRAY_LENGTH(field_sources) == FIELD_COUNT, "every field has a source");
 
@@ -349,6 +352,50 @@ static void add_reject(struct builder *builder, uint32_t type, uint8_t code)
     nftnl_expr_set_u8(expr, NFTNL_EXPR_REJECT_CODE, code);
 }
 
+static void add_immediate(struct builder *builder, uint32_t to, const void *bytes, size_t size)
+{
+    struct nftnl_expr *expr = add(builder, "immediate");
+    if (!expr)
+        return;
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, to);
+    set_bytes(builder, expr, NFTNL_EXPR_IMM_DATA, bytes, size);
+}
+
+static void add_tproxy(struct builder *builder, const struct term *term)
+{
+    const struct addr *addr = &term->tproxy.addr;
+    uint16_t port = htobe16(term->tproxy.port);
+    uint32_t port_register = nft_register(addr_size(addr->family));
+    add_immediate(builder, NFT_REG_1, addr->bytes, addr_size(addr->family));
+    add_immediate(builder, port_register, &port, sizeof port);
+    struct nftnl_expr *expr = add(builder, "tproxy");
+    if (!expr)
+        return;
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_FAMILY,
+                       addr->family == ADDR_V4 ? NFPROTO_IPV4 : NFPROTO_IPV6);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_ADDR, NFT_REG_1);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_TPROXY_REG_PORT, port_register);
+}
+
+/* struct xt_NFQ_info (linux/netfilter/xt_NFQUEUE.h), padded as the kernel pads it. It has no
+ * "bypass": without a reader the packet is dropped. */
+static void add_queue(struct builder *builder)
+{
+    struct nftnl_expr *expr = add(builder, "target");
+    void *info = calloc(1, 8);
+    if (!expr || !info) {
+        free(info);
+        builder->failed = true;
+        return;
+    }
+    const uint16_t number = RELAY_QUEUE;
+    memcpy(info, &number, sizeof number);
+    set_text(builder, expr, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_TG_REV, 0);
+    /* It keeps `info` and frees it with the expression. */
+    set_bytes(builder, expr, NFTNL_EXPR_TG_INFO, info, 8);
+}
+
 static void add_term(struct builder *builder, const struct term *term)
 {
     switch (term->kind) {
@@ -378,6 +425,21 @@ static void add_term(struct builder *builder, const struct term *term)
         break;
     case TERM_REJECT_PROHIBITED:
         add_reject(builder, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED);
+        break;
+    case TERM_REJECT_PORT:
+        add_reject(builder, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_PORT_UNREACH);
+        break;
+    case TERM_REJECT_HOST:
+        add_reject(builder, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_HOST_UNREACH);
+        break;
+    case TERM_REJECT_NET:
+        add_reject(builder, NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_NO_ROUTE);
+        break;
+    case TERM_TPROXY:
+        add_tproxy(builder, term);
+        break;
+    case TERM_QUEUE:
+        add_queue(builder);
         break;
     case TERM_MASQUERADE:
         (void)add(builder, "masq"); /* the same */

@@ -42,6 +42,7 @@ enum nft_type {
     TYPE_PKTTYPE = 31,
     TYPE_DEVGROUP = 35,
     TYPE_FIB_ADDR = 38,
+    TYPE_MARK = 19,
     TYPE_IFNAME = 41,
 };
 #define TYPE_BITS 6
@@ -82,6 +83,7 @@ static const struct field_type {
     [FIELD_IIF] = {TYPE_IFINDEX, true},
     [FIELD_FIB_SADDR_TYPE] = {TYPE_FIB_ADDR, true},
     [FIELD_FIB_SADDR_OIF] = {TYPE_IFINDEX, true},
+    [FIELD_MARK] = {TYPE_MARK, true},
 };
 static_assert(ARRAY_LENGTH(field_types) == FIELD_COUNT, "every field has a type");
 

@@ -303,6 +303,15 @@ static void put_gateway(struct nlmsghdr *message, const struct addr *via, uint8_
     mnl_attr_put(message, RTA_VIA, sizeof other.family + size, &other);
 }
 
+/* IPv4 looks into the tables local and main as if they were one, so that a link's routes, which are
+ * more specific, go before a local default; and bind(2) asks the table local. IPv6 asks the whole
+ * table local first. */
+uint8_t rtnl_route_table(const struct op *op)
+{
+    return op->route.is_local && op->route.prefix.addr.family == ADDR_V4 ? RT_TABLE_LOCAL
+                                                                         : RT_TABLE_MAIN;
+}
+
 static int add_route(struct nl *nl, const struct op *op, struct nl_failure *failure)
 {
     struct rtnl_link link;
@@ -316,15 +325,20 @@ static int add_route(struct nl *nl, const struct op *op, struct nl_failure *fail
         request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct rtmsg));
     header->rtm_family = os_family(prefix.addr.family);
     header->rtm_dst_len = prefix.length;
-    header->rtm_table = RT_TABLE_MAIN;
+    header->rtm_table = rtnl_route_table(op);
     header->rtm_protocol = RTPROT_BOOT;
-    header->rtm_type = RTN_UNICAST;
+    header->rtm_type = op->route.is_local ? RTN_LOCAL : RTN_UNICAST;
     header->rtm_scope =
         has_gateway || prefix.addr.family == ADDR_V6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    if (op->route.is_local && prefix.addr.family == ADDR_V4)
+        header->rtm_scope = RT_SCOPE_HOST;
     if (prefix.length > 0)
         mnl_attr_put(request.message, RTA_DST, addr_size(prefix.addr.family), prefix.addr.bytes);
     if (has_gateway)
         put_gateway(request.message, &op->route.via, prefix.addr.family);
+    if (op->route.is_local)
+        mnl_attr_put(request.message, RTA_PREFSRC, addr_size(prefix.addr.family),
+                     op->route.source.bytes);
     mnl_attr_put_u32(request.message, RTA_OIF, (uint32_t)link.index);
     return send_request(nl, &request, failure);
 }

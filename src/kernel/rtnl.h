@@ -58,3 +58,6 @@ int rtnl_op(struct nl *nl, const struct plan *plan, const struct op *op, int net
 bool rtnl_parse_link(const struct nlmsghdr *message, struct rtnl_link *ret_link);
 bool rtnl_parse_address(const struct nlmsghdr *message, struct rtnl_address *ret_address);
 bool rtnl_parse_route(const struct nlmsghdr *message, struct rtnl_route *ret_route);
+
+/* The table that the route of an OP_ROUTE_ADD goes to (RT_TABLE_*). */
+uint8_t rtnl_route_table(const struct op *op);

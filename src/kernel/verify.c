@@ -162,8 +162,9 @@ static bool is_planned_route(const struct verification *v, const struct op *op,
     struct prefix prefix = prefix_network(&op->route.prefix);
     bool other_family = op->route.via.family != ADDR_NONE &&
                         op->route.via.family != prefix.addr.family; /* RTA_VIA: not read back */
-    return link && strcmp(link->name, op->route.ifname) == 0 && route->type == RTN_UNICAST &&
-           route->table == RT_TABLE_MAIN && addr_equal(&prefix.addr, &route->prefix.addr) &&
+    return link && strcmp(link->name, op->route.ifname) == 0 &&
+           route->type == (op->route.is_local ? RTN_LOCAL : RTN_UNICAST) &&
+           route->table == rtnl_route_table(op) && addr_equal(&prefix.addr, &route->prefix.addr) &&
            prefix.length == route->prefix.length &&
            (other_family || addr_equal(&op->route.via, &route->via));
 }

@@ -223,7 +223,9 @@ static void build_lo(struct build *build)
         memcpy(op->address.ifname, "lo", 3);
         op->address.prefix = address->prefix;
     }
+    build_relay_addresses(build);
     memcpy(plan_push(build->plan, OP_LINK_UP, WHERE_JAIL, (struct position){0})->ifname, "lo", 3);
+    build_relay_routes(build);
 }
 
 /* Host links need privilege: said once, at the first statement that asks for one. */

@@ -5,6 +5,8 @@
  * places. */
 #include "plan/build_internal.h"
 
+#include "policy/relay.h"
+
 #include "plan/pool.h"
 
 #include <stdio.h>
@@ -248,7 +250,9 @@ void build_choose_gateways(struct build *build, struct link_plan *link)
 {
     char text[ADDR_TEXT_SIZE];
 
-    if (link->link->gateway == GATEWAY_DEFAULT && link->on_host) {
+    /* The relay is the way to everything that no link leads to. */
+    if (link->link->gateway == GATEWAY_DEFAULT && link->on_host &&
+        !policy_relay_link(build->policy)) {
         add_default_gateway(build, link, ADDR_V4);
         add_default_gateway(build, link, ADDR_V6);
     }

@@ -92,6 +92,14 @@ void build_resolve_peer(struct build *build, struct link_plan *link);
 /* Has the jail nothing to judge: no link, no rule, and nobody who could lay a cable to it? */
 bool build_judges_nothing(const struct build *build);
 
+/* The relay inside the jail: its addresses and routes on lo; its chains; what goes to the chains of
+ * the policy before the rules. Nothing where the policy does not use it. */
+void build_relay_addresses(struct build *build);
+void build_relay_routes(struct build *build);
+void build_relay_chains(const struct build *build, const struct emit *emit);
+void build_relay_loopback(const struct build *build, const struct emit *emit,
+                          enum direction direction, const char *chain);
+
 /* Write ops. */
 int build_jail_table(struct build *build);
 void build_host_tables(struct build *build);

@@ -118,7 +118,7 @@ void build_resolve_links(struct build *build)
         if (link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST ||
             link->kind == LINK_VETH_JAIL)
             add_link(build, link);
-        else
+        else if (link->kind != LINK_RELAY) /* relay.c */
             (void)build_error(build, NULL, link->where, "this kind of link is not available yet");
     }
     for (size_t i = 0; i < build->links_count; i++) {

@@ -176,6 +176,14 @@ void term_simple(struct plan *plan, enum term_kind kind)
     (void)term_push(plan, kind); /* it has no parts to fill in */
 }
 
+void term_tproxy(struct plan *plan, const struct addr *addr, uint16_t port)
+{
+    struct term *term = term_push(plan, TERM_TPROXY);
+
+    term->tproxy.addr = *addr;
+    term->tproxy.port = port;
+}
+
 void term_limit(struct plan *plan, uint64_t rate, uint32_t unit_s, uint32_t burst)
 {
     struct term *term = term_push(plan, TERM_LIMIT);

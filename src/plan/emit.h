@@ -47,6 +47,7 @@ void term_match_family(struct plan *plan, uint8_t family);
 void term_lookup(struct plan *plan, const struct nft_key *key, const char *set, bool invert);
 void term_dnat(struct plan *plan, const struct nft_key *key, const char *map, uint8_t family);
 void term_simple(struct plan *plan, enum term_kind kind);
+void term_tproxy(struct plan *plan, const struct addr *addr, uint16_t port);
 void term_limit(struct plan *plan, uint64_t rate, uint32_t unit_s, uint32_t burst);
 void term_log(struct plan *plan, const char *prefix);
 void term_verdict(struct plan *plan, enum nft_verdict verdict, const char *chain);

@@ -17,7 +17,7 @@ static const uint8_t field_sizes[] = {
     [FIELD_TH_DPORT] = 2,          [FIELD_ICMP_TYPE] = 1,         [FIELD_ICMPV6_TYPE] = 1,
     [FIELD_CT_STATE] = 4,          [FIELD_CT_STATUS] = 4,         [FIELD_FIB_DADDR_TYPE] = 4,
     [FIELD_ETHER_TYPE] = 2,        [FIELD_ETHER_DADDR] = 6,       [FIELD_IIF] = 4,
-    [FIELD_FIB_SADDR_TYPE] = 4,    [FIELD_FIB_SADDR_OIF] = 4,
+    [FIELD_FIB_SADDR_TYPE] = 4,    [FIELD_FIB_SADDR_OIF] = 4,     [FIELD_MARK] = 4,
 };
 static_assert(ARRAY_LENGTH(field_sizes) == FIELD_COUNT, "every field has a size");
 
@@ -25,6 +25,14 @@ void plan_free(struct plan *plan)
 {
     if (plan)
         arena_free(plan->arena);
+}
+
+void plan_forget_queue(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->terms_count; i++)
+        if (plan->terms[i].kind == TERM_QUEUE)
+            plan->terms[i].kind = TERM_COUNTER;
+    plan->queues = false;
 }
 
 struct op *plan_push(struct plan *plan, enum op_kind kind, enum where where,

@@ -99,6 +99,7 @@ enum nft_field {
                             protocol is that of its payload */
     FIELD_FIB_SADDR_OIF, /* fib saddr . iif oif, 4, host byte order: 0 when the way back to the
                             source does not lead by the link that it came from */
+    FIELD_MARK,          /* meta mark, 4, host byte order */
     FIELD_COUNT,
 };
 
@@ -120,6 +121,11 @@ enum term_kind {
     TERM_VERDICT,           /* verdict */
     TERM_REJECT_RESET,      /* TCP reset; the rule has matched l4proto tcp before */
     TERM_REJECT_PROHIBITED, /* icmpx admin-prohibited */
+    TERM_REJECT_PORT,       /* icmpx port-unreachable */
+    TERM_REJECT_HOST,       /* icmpx host-unreachable */
+    TERM_REJECT_NET,        /* icmpx no-route */
+    TERM_TPROXY,            /* tproxy: to a transparent socket of the jail; none: go on */
+    TERM_QUEUE,             /* NFQUEUE 0, by the target of xtables: nft's own may be missing */
     TERM_MASQUERADE,
     TERM_DNAT_MAP, /* lookup: destination address and port from a map; no element: go on */
 };
@@ -173,6 +179,10 @@ struct term {
             uint16_t group;
             char prefix[64];
         } log;
+        struct {
+            struct addr addr;
+            uint16_t port;
+        } tproxy;
         struct nft_verdict_data verdict;
     };
 };
@@ -226,6 +236,8 @@ struct op {
             char ifname[IFNAME_SIZE];
             struct prefix prefix;
             struct addr via; /* family ADDR_NONE: on link */
+            bool is_local;   /* the jail itself takes what goes there; then `source` is given */
+            struct addr source;
         } route;
         struct {
             enum nft_family family;
@@ -336,6 +348,8 @@ struct plan {
     struct plan_peer *peers;
     size_t peers_count, peers_capacity;
 
+    bool relays;                /* init opens the relay's listeners */
+    bool queues;                /* connections wait in NFQUEUE 0 until their outcome is known */
     bool decides;               /* the service gets the policy and decides or resolves */
     bool needs_host;            /* has an op at WHERE_HOST */
     struct position host_where; /* the first statement that asked for one */
@@ -350,6 +364,12 @@ struct plan {
 #define SERVICE_PROGRAM "netjail-service"
 
 #define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */
+
+#define RELAY_QUEUE 0 /* in the jail */
+
+/* Makes do without NFQUEUE, for a kernel that has none: what would wait goes on, or is refused
+ * where it cannot. */
+void plan_forget_queue(struct plan *plan);
 
 void plan_free(struct plan *plan); /* NULL is allowed */
 

@@ -156,10 +156,14 @@ static void print_route(const struct op *op, const char *netns, struct buf *out)
     char via[ADDR_TEXT_SIZE];
 
     prefix_where(op, netns, out);
-    buf_printf(out, "ip route add %s", prefix_print(&op->route.prefix, prefix));
+    buf_printf(out, "ip route add %s%s", op->route.is_local ? "local " : "",
+               prefix_print(&op->route.prefix, prefix));
     if (op->route.via.family != ADDR_NONE)
         buf_printf(out, " via %s", addr_print(&op->route.via, via));
     quoted(" dev ", op->route.ifname, out);
+    if (op->route.is_local)
+        buf_printf(out, " src %s%s", addr_print(&op->route.source, via),
+                   op->route.prefix.addr.family == ADDR_V6 ? " table main" : "");
     buf_puts(out, "\n");
 }
 

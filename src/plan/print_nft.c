@@ -46,6 +46,7 @@ static const struct {
     [FIELD_IIF] = {"meta iif", NULL},
     [FIELD_FIB_SADDR_TYPE] = {"fib saddr type", NULL},
     [FIELD_FIB_SADDR_OIF] = {"fib saddr . iif oif", NULL},
+    [FIELD_MARK] = {"meta mark", NULL},
 };
 static_assert(ARRAY_LENGTH(fields) == FIELD_COUNT, "every field has a name");
 
@@ -194,6 +195,16 @@ static void print_verdict(const struct nft_verdict_data *verdict, struct buf *ou
     buf_printf(out, "%s%s", words[verdict->kind], verdict->chain);
 }
 
+/* `addr` in brackets where it has colons. */
+static void print_tproxy(const struct term *term, struct buf *out)
+{
+    bool is_v4 = term->tproxy.addr.family == ADDR_V4;
+    char text[ADDR_TEXT_SIZE];
+
+    buf_printf(out, is_v4 ? "tproxy ip to %s:%u" : "tproxy ip6 to [%s]:%u",
+               addr_print(&term->tproxy.addr, text), term->tproxy.port);
+}
+
 static void print_term(const struct term *term, struct buf *out)
 {
     switch (term->kind) {
@@ -223,6 +234,21 @@ static void print_term(const struct term *term, struct buf *out)
         return;
     case TERM_REJECT_PROHIBITED:
         buf_puts(out, "reject with icmpx admin-prohibited");
+        return;
+    case TERM_REJECT_PORT:
+        buf_puts(out, "reject with icmpx port-unreachable");
+        return;
+    case TERM_REJECT_HOST:
+        buf_puts(out, "reject with icmpx host-unreachable");
+        return;
+    case TERM_REJECT_NET:
+        buf_puts(out, "reject with icmpx no-route");
+        return;
+    case TERM_TPROXY:
+        print_tproxy(term, out);
+        return;
+    case TERM_QUEUE:
+        buf_printf(out, "queue to %d", RELAY_QUEUE);
         return;
     case TERM_MASQUERADE:
         buf_puts(out, "masquerade");

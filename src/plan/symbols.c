@@ -2,6 +2,7 @@
  * happen: `host` covering the loopback addresses, which inside the jail are the jail's own. */
 #include "plan/build_internal.h"
 
+#include "policy/relay.h"
 #include "policy/transcript.h"
 
 #include <string.h>
@@ -44,6 +45,12 @@ void build_plan_known(struct build *build)
     know_symbol(build, KNOWN_GATEWAY, &build->symbols.gateway);
     know_symbol(build, KNOWN_HOST, &build->symbols.host);
     know_symbol(build, KNOWN_BROADCAST, &build->symbols.broadcast);
+    for (size_t i = 0; i < 2 && policy_relays(build->policy); i++) {
+        struct addr addr = relay_addr(RELAY_JAIL, i ? ADDR_V6 : ADDR_V4);
+        struct addr_range range = addr_range_of(&addr);
+
+        know(build, KNOWN_JAIL, &range);
+    }
     for (size_t i = 0; i < build->plan->addresses_count; i++) {
         const struct plan_address *address = &build->plan->addresses[i];
         struct addr_range own = addr_range_of(&address->prefix.addr);

@@ -10,6 +10,7 @@
  * of the start. */
 #include "plan/build_internal.h"
 #include "plan/pool.h"
+#include "policy/relay.h"
 
 /* First: the kernel's own header of these names yields to it. */
 #include <netinet/in.h>
@@ -62,6 +63,12 @@ static struct spans self_spans(const struct build *build, uint8_t family)
     for (size_t i = 0; i < build->links_count && family == ADDR_V6; i++) {
         struct addr addr = mac_link_local(&build->links[i].jail_mac);
         struct addr_range range = addr_range_of(&addr);
+        spans_add(build->scratch, &spans, span_of(&range));
+    }
+    if (policy_relays(build->policy)) {
+        struct addr addr = relay_addr(RELAY_JAIL, family);
+        struct addr_range range = addr_range_of(&addr);
+
         spans_add(build->scratch, &spans, span_of(&range));
     }
     spans_normalise(&spans, family);
@@ -132,6 +139,8 @@ static void emit_loopback(const struct build *build, const struct emit *emit)
         term_lookup(emit->plan, &destination, names[i], false);
         term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
     }
+    if (policy_relays(build->policy))
+        return; /* build_relay_loopback() goes on, by direction */
     if (may_get_cables(build)) {
         emit_rule(emit, CHAIN_LOOPBACK);
         term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_EQUAL, RTN_LOCAL);
@@ -365,7 +374,9 @@ static void emit_prologue(const struct build *build, const struct emit *emit,
         return;
     emit_rule(emit, chain);
     term_match_ifname(emit->plan, link_field(direction), "lo");
-    term_verdict(emit->plan, NFT_GOTO_CHAIN, CHAIN_LOOPBACK);
+    term_verdict(emit->plan, policy_relays(build->policy) ? NFT_JUMP_CHAIN : NFT_GOTO_CHAIN,
+                 CHAIN_LOOPBACK);
+    build_relay_loopback(build, emit, direction, chain);
     emit_neighbours(build, emit, direction);
 }
 
@@ -378,7 +389,7 @@ bool build_judges_nothing(const struct build *build)
         if (policy->defaults_given[i])
             return false;
     return policy->links_count == 0 && policy->rules_count == 0 && build->publishes_count == 0 &&
-           !policy->log_denied && !policy->forward;
+           !policy_relays(policy) && !policy->log_denied && !policy->forward;
 }
 
 static void emit_only_loopback(const struct emit *emit)
@@ -413,6 +424,7 @@ int build_jail_table(struct build *build)
     emit_refuse(&own);
     emit_loopback(build, &own);
     rules_emit_dynamic_sets(&context);
+    build_relay_chains(build, &own);
     for (int i = 0; i < DIRECTION_COUNT; i++) {
         enum direction direction = (enum direction)i;
 

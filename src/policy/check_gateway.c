@@ -2,6 +2,8 @@
  * same destination. Pure. */
 #include "policy/check.h"
 
+#include "policy/relay.h"
+
 #include "base/map.h"
 
 #include <string.h>
@@ -55,8 +57,8 @@ static const struct link_address *default_gateway(const struct policy *policy,
     const struct link_address *list = link->peer_addresses;
     size_t count = link->peer_addresses_count;
 
-    if (link->gateway != GATEWAY_DEFAULT)
-        return NULL;
+    if (link->gateway != GATEWAY_DEFAULT || policy_relay_link(policy))
+        return NULL; /* the relay is the way to everything that no link leads to */
     if (link->kind == LINK_BRIDGE) {
         list = policy->networks[link->network].addresses;
         count = policy->networks[link->network].addresses_count;
@@ -88,7 +90,8 @@ static bool default_route(const struct policy *policy, const struct link *link, 
 
 static void check_one_default(const struct policy *policy, struct diags *diags, uint8_t family)
 {
-    struct position first = {0};
+    const struct link *relay = policy_relay_link(policy);
+    struct position first = relay ? relay->where : (struct position){0};
 
     for (size_t i = 0; i < policy->links_count; i++) {
         const struct link *link = &policy->links[i];
@@ -102,7 +105,12 @@ static void check_one_default(const struct policy *policy, struct diags *diags, 
             continue;
         }
         diag = diag_error(diags, where, "a second default gateway for %s", family_name(family));
-        diag_hint(diags, diag, "write 'gateway none' in one of the links");
+        if (relay)
+            diag_hint(diags, diag,
+                      "'link relay' is the way to everything that no link leads to; "
+                      "name what this one is for with 'route PREFIX via ADDRESS'");
+        else
+            diag_hint(diags, diag, "write 'gateway none' in one of the links");
         diag_other(diags, diag, first, "the first is here");
     }
 }

@@ -12,6 +12,7 @@
 #include "policy/transcript.h"
 
 #include "policy/check.h"
+#include "policy/relay.h"
 
 #include <errno.h>
 #include <string.h>
@@ -242,11 +243,8 @@ bool policy_asks_service(const struct policy *policy)
 {
     struct set_memo memo = {.numbers.arena = policy->arena};
 
-    if (policy->dns.given || policy->exposes_count > 0)
+    if ((policy->dns.given && policy->dns.directs_count == 0) || policy_relays(policy))
         return true;
-    for (size_t i = 0; i < policy->links_count; i++)
-        if (policy->links[i].kind == LINK_RELAY)
-            return true;
     for (size_t i = 0; i < policy->rules_count; i++)
         if (set_has_names(&memo, &policy->rules[i].from) ||
             set_has_names(&memo, &policy->rules[i].to))

@@ -12,8 +12,9 @@ static void refuse(struct diags *diags, struct position where, const char *what)
 static void refuse_links(const struct policy *policy, struct diags *diags)
 {
     static const char *const kinds[] = {
-        [LINK_DEVICE] = "'link ... device'", [LINK_MACVLAN] = "'link ... macvlan'",
-        [LINK_IPVLAN] = "'link ... ipvlan'", [LINK_RELAY] = "'link relay'",
+        [LINK_DEVICE] = "'link ... device'",
+        [LINK_MACVLAN] = "'link ... macvlan'",
+        [LINK_IPVLAN] = "'link ... ipvlan'",
         [LINK_JOIN] = "'link join'",
     };
 
@@ -49,8 +50,6 @@ int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
     }
     if (policy->dns.given && policy->dns.directs_count == 0)
         refuse(diags, policy->dns.where, "'dns' without 'direct'");
-    for (size_t i = 0; i < policy->exposes_count; i++)
-        refuse(diags, policy->exposes[i].where, "'expose'");
     if (policy->log_denied && policy->log_target == LOG_JOURNAL)
         refuse(diags, policy->log_where, "'log denied to journal'");
     return diags->error_count > before ? -EOPNOTSUPP : 0;

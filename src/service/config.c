@@ -94,6 +94,8 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
     if (length < sizeof *ret_config)
         return INVALID(error, "%zu bytes are too short", length);
     if (!is_bool(bytes, offsetof(struct service_config, limit_given)) ||
+        !is_bool(bytes, offsetof(struct service_config, relay)) ||
+        !is_bool(bytes, offsetof(struct service_config, queues)) ||
         !is_bool(bytes, offsetof(struct service_config, log)) ||
         !is_bool(bytes, offsetof(struct service_config, log_json)))
         return INVALID(error, "a boolean is neither 0 nor 1");
@@ -113,6 +115,8 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
                 ret_config->known_count * sizeof(struct known_range))
         return INVALID(error, "%zu bytes do not hold %u listeners, %u ranges and the policy",
                        length, ret_config->listener_count, ret_config->known_count);
+    if (ret_config->relay && ret_config->policy_length == 0)
+        return INVALID(error, "a relay without a policy");
     if (ret_config->connection_limit == 0)
         return INVALID(error, "the connection limit is 0");
     if (!name_is_valid(ret_config->jail_name, sizeof ret_config->jail_name))
@@ -174,14 +178,19 @@ int service_config_parse(const void *bytes, size_t length, struct service_setup 
     return 0;
 }
 
-int service_config_count(int fd, uint32_t *ret_listeners, struct error *error)
+int service_config_count(int fd, uint32_t *ret_listeners, bool *ret_relay, struct error *error)
 {
+    uint8_t bytes[sizeof(struct service_config)];
     struct service_config config;
 
-    if (pread(fd, &config, sizeof config, 0) != (ssize_t)sizeof config ||
-        config.listener_count > SERVICE_LISTENERS_MAX)
+    if (pread(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
+        !is_bool(bytes, offsetof(struct service_config, relay)))
         return INVALID(error, "it has no header");
+    memcpy(&config, bytes, sizeof config);
+    if (config.listener_count > SERVICE_LISTENERS_MAX)
+        return INVALID(error, "%u listeners", config.listener_count);
     *ret_listeners = config.listener_count;
+    *ret_relay = config.relay;
     return 0;
 }
 

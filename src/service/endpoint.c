@@ -24,6 +24,44 @@ struct endpoint endpoint_of(const struct addr *addr, uint16_t port)
     return endpoint;
 }
 
+bool endpoint_read(const struct endpoint *endpoint, struct addr *ret_addr, uint16_t *ret_port)
+{
+    struct addr addr = {0};
+
+    if (endpoint->any.sa_family == AF_INET) {
+        addr.family = ADDR_V4;
+        memcpy(addr.bytes, &endpoint->v4.sin_addr, sizeof endpoint->v4.sin_addr);
+        *ret_port = ntohs(endpoint->v4.sin_port);
+    } else if (endpoint->any.sa_family == AF_INET6) {
+        bool mapped = IN6_IS_ADDR_V4MAPPED(&endpoint->v6.sin6_addr);
+        const uint8_t *bytes = endpoint->v6.sin6_addr.s6_addr;
+
+        addr.family = mapped ? ADDR_V4 : ADDR_V6;
+        memcpy(addr.bytes, mapped ? bytes + 12 : bytes, addr_size(addr.family));
+        *ret_port = ntohs(endpoint->v6.sin6_port);
+    } else {
+        return false;
+    }
+    *ret_addr = addr;
+    return true;
+}
+
+bool endpoint_local(int fd, struct addr *ret_addr, uint16_t *ret_port)
+{
+    struct endpoint endpoint = {.length = sizeof endpoint.v6};
+
+    return getsockname(fd, &endpoint.any, &endpoint.length) == 0 &&
+           endpoint_read(&endpoint, ret_addr, ret_port);
+}
+
+bool endpoint_peer(int fd, struct addr *ret_addr, uint16_t *ret_port)
+{
+    struct endpoint endpoint = {.length = sizeof endpoint.v6};
+
+    return getpeername(fd, &endpoint.any, &endpoint.length) == 0 &&
+           endpoint_read(&endpoint, ret_addr, ret_port);
+}
+
 void endpoint_reset(int fd)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};

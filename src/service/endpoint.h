@@ -17,6 +17,14 @@ struct endpoint {
 
 struct endpoint endpoint_of(const struct addr *addr, uint16_t port);
 
+/* The address and port of a socket address of IPv4 or IPv6; false: it is of another family. An
+ * IPv4-mapped IPv6 address is one of IPv4. */
+bool endpoint_read(const struct endpoint *endpoint, struct addr *ret_addr, uint16_t *ret_port);
+
+/* getsockname(2) and getpeername(2); false: it failed. */
+bool endpoint_local(int fd, struct addr *ret_addr, uint16_t *ret_port);
+bool endpoint_peer(int fd, struct addr *ret_addr, uint16_t *ret_port);
+
 /* Closes a TCP socket with a reset instead of a FIN (SO_LINGER with 0 s, socket(7)): the other end
  * learns that the connection failed, and no TIME_WAIT is left. */
 void endpoint_reset(int fd);

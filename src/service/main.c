@@ -20,6 +20,7 @@
 #include "service/judge.h"
 #include "service/log.h"
 #include "service/loop.h"
+#include "service/relay.h"
 #include "service/supply.h"
 #include "service/tcp.h"
 #include "service/udp.h"
@@ -27,6 +28,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
@@ -62,6 +64,8 @@ struct service {
     struct service_log log;
     struct supply *supply;
     struct tcp_relay *tcp;
+    struct relay *relay; /* NULL: the jail's own connections are not carried */
+    int route_fd;        /* of the host, for the relay; -1: none */
     struct udp_relay *udp;
     struct denials *denials;
     struct loop_source report;
@@ -112,15 +116,22 @@ static int occupy(int fd, struct error *error)
 static int sort_descriptors(struct service *service, struct error *error)
 {
     uint32_t count = 0;
+    bool relay = false;
     int code;
 
     if (!is_open(SERVICE_CONFIG_FD) || !is_open(SERVICE_INIT_FD) || !is_open(SERVICE_REPORT_FD))
         return error_set(error, -EBADF, "netjail-service is started by netjail only");
-    code = service_config_count(SERVICE_CONFIG_FD, &count, error);
+    code = service_config_count(SERVICE_CONFIG_FD, &count, &relay, error);
     if (code < 0)
         return code;
+    count += relay ? RELAY_FDS : 0;
     if (close_range(SERVICE_FIRST_LISTENER + count, UINT_MAX, 0) < 0)
         return error_errno(error, -errno, "cannot close inherited descriptors");
+    if (relay) {
+        service->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+        if (service->route_fd < 0)
+            return error_errno(error, -errno, "cannot ask for the host's routes");
+    }
     service->has_nflog = is_open(SERVICE_NFLOG_FD);
     service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
     for (int fd = 0; fd <= 1 && code == 0; fd++)
@@ -222,6 +233,7 @@ static void jail_ended(void *context)
     struct service *service = context;
 
     tcp_relay_close_listeners(service->tcp);
+    relay_close_listeners(service->relay);
     service->drain_end_ms = loop_now_ms(service->loop) + DRAIN_MAX_MS;
     service->drain_timer = (struct loop_timer){.due = drain, .context = service};
     drain(service);
@@ -283,6 +295,29 @@ static int start_log(struct service *service, struct error *error)
                         config->policy_name, config->log_json, &service->denials, error);
 }
 
+static int start_relay(struct service *service, uint32_t limit, struct error *error)
+{
+    const struct relay_ground ground = {
+        .loop = service->loop,
+        .supply = service->supply,
+        .log = &service->log,
+        .judge = service->judge,
+        .tcp = service->tcp,
+        .limit = limit,
+        .report_fd = SERVICE_REPORT_FD,
+        .queues = service->setup.config.queues,
+    };
+    int fds[RELAY_FDS];
+    int route_fd = service->route_fd;
+
+    if (!service->setup.config.relay)
+        return 0;
+    for (int i = 0; i < RELAY_FDS; i++)
+        fds[i] = SERVICE_FIRST_LISTENER + (int)service->setup.config.listener_count + i;
+    service->route_fd = -1;
+    return relay_new(&ground, fds, route_fd, &service->relay, error);
+}
+
 static int start_relays(struct service *service, struct error *error)
 {
     uint32_t limit = fit_limit(&service->setup.config);
@@ -300,6 +335,8 @@ static int start_relays(struct service *service, struct error *error)
                              error);
     if (code == 0)
         code = take_listeners(service, error);
+    if (code == 0)
+        code = start_relay(service, limit, error);
     return code;
 }
 
@@ -342,6 +379,7 @@ static int say_ready(struct error *error)
 static void service_end(struct service *service)
 {
     denials_close(service->denials);
+    relay_free(service->relay);
     tcp_relay_free(service->tcp);
     udp_relay_free(service->udp);
     supply_close(service->supply);
@@ -371,7 +409,7 @@ static int serve(struct service *service, struct error *error)
 
 int main(void)
 {
-    struct service service = {.log.fd = -1};
+    struct service service = {.log.fd = -1, .route_fd = -1};
     struct error error = {0};
     int code = serve(&service, &error);
 

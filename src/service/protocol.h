@@ -28,6 +28,19 @@
  * loopback of that family, loopback of the other family. */
 #define SERVICE_TARGETS_MAX 3
 
+/* What init opens in the jail for the relay, while it has the capabilities for it. The service gets
+ * them behind the listeners, in this order. */
+enum relay_fd {
+    RELAY_FD_QUEUE, /* NETLINK_NETFILTER, bound to queue 0 by the supervisor */
+    RELAY_FD_TCP4,  /* transparent listeners: their connections' own address is the destination */
+    RELAY_FD_TCP6,
+    RELAY_FD_UDP4, /* transparent sockets that tell each datagram's destination */
+    RELAY_FD_UDP6,
+    RELAY_FD_ICMP4, /* raw: errors of the outside are handed on by them */
+    RELAY_FD_ICMP6,
+};
+#define RELAY_FDS (RELAY_FD_ICMP6 + 1)
+
 struct service_listener {
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
     uint8_t target_count;
@@ -42,6 +55,8 @@ struct service_config {
     uint64_t policy_length; /* bytes of policy/transcript.h; 0: the service decides nothing */
     uint32_t connection_limit;
     bool limit_given; /* by the policy: said when descriptors do not suffice for it */
+    bool relay;       /* RELAY_FDS descriptors follow the listeners */
+    bool queues;      /* the first of them is bound */
     bool log;
     bool log_json;
     char jail_name[64];
@@ -88,12 +103,13 @@ struct report_verdict {
     uint32_t kind;
     uint32_t id;      /* of the packet in the queue */
     uint32_t verdict; /* enum report_verdict_kind */
-    uint32_t mark;
+    uint32_t mark;    /* REFUSE; else 0 */
 };
 
 enum report_verdict_kind {
     REPORT_VERDICT_DROP,
     REPORT_VERDICT_ACCEPT,
+    REPORT_VERDICT_REFUSE, /* with a mark of enum relay_refusal (policy/relay.h) */
 };
 
 /* Supervisor -> service: how it went with the pins before the REPORT_PIN_END of this number. */

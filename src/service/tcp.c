@@ -212,6 +212,22 @@ void tcp_relay_free(struct tcp_relay *relay)
     free(relay);
 }
 
+bool tcp_relay_reserve(struct tcp_relay *relay)
+{
+    if (relay->count >= relay->limit) {
+        service_log_limit(relay->log, "limit of %u connections reached: connection refused",
+                          relay->limit);
+        return false;
+    }
+    relay->count++;
+    return true;
+}
+
+void tcp_relay_unreserve(struct tcp_relay *relay)
+{
+    relay->count--;
+}
+
 uint32_t tcp_relay_count(const struct tcp_relay *relay)
 {
     return relay->count;

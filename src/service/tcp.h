@@ -1,9 +1,11 @@
-/* Published TCP ports: connections accepted outside are carried to the jail. */
+/* TCP connections that are carried: of published ports, accepted outside and connected in the jail;
+ * and those that relay_tcp.c joins. */
 #pragma once
 
 #include "base/diag.h"
 #include "service/protocol.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct loop;
@@ -23,6 +25,15 @@ void tcp_relay_free(struct tcp_relay *relay);
  * caller's and must outlive the relay. */
 int tcp_relay_listen(struct tcp_relay *relay, int fd, const struct service_listener *listener,
                      struct error *error);
+
+/* Carries the bytes between two connected sockets, which are owned from here on, also on failure:
+ * then both were reset. `client` is the one whose end made the connection. */
+void tcp_relay_join(struct tcp_relay *relay, int client, int target);
+
+/* Takes or gives back a place under the limit, for a connection that is not joined yet. False: the
+ * limit is reached. */
+bool tcp_relay_reserve(struct tcp_relay *relay);
+void tcp_relay_unreserve(struct tcp_relay *relay);
 
 /* Connections that exist now. */
 uint32_t tcp_relay_count(const struct tcp_relay *relay);

@@ -1,4 +1,4 @@
-/* One published connection, from the accepted socket to its end.
+/* One connection, from the accepted socket to its end.
  *
  * Order: a socket of the jail is asked from init; it is connected to the listener's targets, one
  * after the other, each with a socket of its own; then two pumps carry the bytes until both
@@ -129,7 +129,7 @@ static void client_ready(void *context, uint32_t events)
 static void next_target(struct tcp_connection *connection)
 {
     leave_connecting(connection);
-    close_side(connection, SIDE_JAIL, true);
+    close_side(connection, SIDE_TARGET, true);
     connection->target++;
     if (connection->target < connection->listener->target_count)
         try_target(connection);
@@ -143,7 +143,7 @@ static void connect_finished(struct tcp_connection *connection)
     int code = ECONNREFUSED;
     socklen_t size = sizeof code;
 
-    if (getsockopt(connection->sides[SIDE_JAIL].fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0 ||
+    if (getsockopt(connection->sides[SIDE_TARGET].fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0 ||
         code != 0) {
         next_target(connection);
         return;
@@ -160,7 +160,7 @@ static void jail_ready(void *context, uint32_t events)
     if (!connection->is_connected)
         connect_finished(connection);
     else if (events & EPOLLERR)
-        side_failed(connection, SIDE_JAIL);
+        side_failed(connection, SIDE_TARGET);
     else
         carry(connection);
 }
@@ -169,7 +169,7 @@ static void jail_ready(void *context, uint32_t events)
 static bool connect_jail(struct tcp_connection *connection)
 {
     const struct service_listener *listener = connection->listener;
-    struct loop_source *side = &connection->sides[SIDE_JAIL];
+    struct loop_source *side = &connection->sides[SIDE_TARGET];
     struct endpoint endpoint =
         endpoint_of(&listener->targets[connection->target], listener->jail_port);
 
@@ -186,7 +186,7 @@ static void socket_came(void *context, int fd)
     struct tcp_relay *relay = connection->relay;
 
     if (fd >= 0) {
-        connection->sides[SIDE_JAIL].fd = fd;
+        connection->sides[SIDE_TARGET].fd = fd;
         if (connect_jail(connection)) {
             connection->due_ms = loop_now_ms(relay->loop) + CONNECT_TIMEOUT_MS;
             connection->is_connecting = true;
@@ -220,21 +220,50 @@ void tcp_connection_timeout(void *context)
         loop_arm(relay->loop, &relay->connect_timer, connection->due_ms - now_ms);
 }
 
-int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd)
+static struct tcp_connection *connection_new(struct tcp_relay *relay, int client, int jail)
 {
     struct tcp_connection *connection = calloc(1, sizeof *connection);
+
+    if (!connection)
+        return NULL;
+    connection->relay = relay;
+    connection->sides[SIDE_CLIENT] =
+        (struct loop_source){.fd = client, .ready = client_ready, .context = connection};
+    connection->sides[SIDE_TARGET] =
+        (struct loop_source){.fd = jail, .ready = jail_ready, .context = connection};
+    connection->wait = (struct supply_wait){.ready = socket_came, .context = connection};
+    connection->task = (struct loop_task){.run = carry, .context = connection};
+    return connection;
+}
+
+void tcp_relay_join(struct tcp_relay *relay, int client, int target)
+{
+    const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    struct tcp_connection *connection = connection_new(relay, client, target);
+
+    if (!connection) {
+        endpoint_reset(client);
+        endpoint_reset(target);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
+    relay->count++;
+    connection->is_connected = true;
+    set_options(client);
+    set_options(target);
+    if (loop_watch(relay->loop, &connection->sides[SIDE_CLIENT], events) < 0 ||
+        loop_watch(relay->loop, &connection->sides[SIDE_TARGET], events) < 0)
+        connection_end(connection, true);
+}
+
+int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd)
+{
+    struct tcp_connection *connection = connection_new(relay, fd, -1);
     int code;
 
     if (!connection)
         return -ENOMEM;
-    connection->relay = relay;
     connection->listener = listener;
-    connection->sides[SIDE_CLIENT] =
-        (struct loop_source){.fd = fd, .ready = client_ready, .context = connection};
-    connection->sides[SIDE_JAIL] =
-        (struct loop_source){.fd = -1, .ready = jail_ready, .context = connection};
-    connection->wait = (struct supply_wait){.ready = socket_came, .context = connection};
-    connection->task = (struct loop_task){.run = carry, .context = connection};
     set_options(fd);
     code = loop_watch(relay->loop, &connection->sides[SIDE_CLIENT],
                       EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);

@@ -8,15 +8,15 @@
 #include "service/tcp.h"
 
 enum tcp_side {
-    SIDE_CLIENT, /* outside */
-    SIDE_JAIL,
+    SIDE_CLIENT, /* whose end made the connection: outside of a published port, else in the jail */
+    SIDE_TARGET,
 };
 
 struct tcp_connection {
     struct tcp_relay *relay;
-    const struct service_listener *listener;
-    struct loop_source sides[2]; /* fd -1: none yet */
-    struct pump pumps[2];        /* by the side that the bytes come from */
+    const struct service_listener *listener; /* NULL: joined by tcp_relay_join() */
+    struct loop_source sides[2];             /* fd -1: none yet */
+    struct pump pumps[2];                    /* by the side that the bytes come from */
     struct supply_wait wait;
     struct loop_task task;
     bool is_connected;

@@ -11,6 +11,9 @@
 #     out0 192.0.2.100/24, 2001:db8:1::100/64 -- up0 192.0.2.1/24, 2001:db8:1::1/64, default route
 #     lo   198.51.100.10, 2001:db8:100::10 (the internet), 172.31.255.10, fd00:99::10 (private)
 #
+# A file that defines `prepare` has it called as root in each fake host before the function, also where
+# that runs as an ordinary user: for servers in the outside.
+#
 # After the function the fake host must be what it was before: links, addresses, routes, rules, mounts,
 # processes, sysctls, /run. That comparison is part of every test. Runner and tests talk in lines:
 # `ok NAME`, `FAIL NAME`, `skip NAME: reason`; a file that is skipped whole exits with 77.
@@ -352,6 +355,10 @@ make_host() { # as root, in fresh namespaces
 # In the fake host: one test function, as the user it asks for.
 inside() { # inside FUNCTION WHO
     local function=$1 who=$2
+    if declare -F prepare > /dev/null; then
+        prepare
+        PROCESSES=() # they stay until the host goes
+    fi
     if [ "$who" = root ]; then
         HOME=/root XDG_RUNTIME_DIR='' run_function "$function"
         return

@@ -135,11 +135,11 @@ def listener_bytes(protocol, port, targets):
     return body + bytes(56 - len(body))  # sizeof(struct service_listener)
 
 
-HEAD = 224  # sizeof(struct service_config)
+HEAD = 232  # sizeof(struct service_config)
 
 
 def config_bytes(listeners, limit):
-    head = struct.pack('@IIIQIBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 1, 0, 0, b'test', b'test.conf')
+    head = struct.pack('@IIIQIBBBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 1, 0, 0, 0, 0, b'test', b'test.conf')
     return head + b''.join(listeners)
 
 

@@ -1,5 +1,6 @@
 /* What the supervisor takes from netjail-service, and what it refuses. */
 #include "jail/reports.h"
+#include "policy/relay.h"
 
 #include "base/cleanup.h"
 
@@ -214,7 +215,20 @@ static void test_pins_of_one_answer(void **state)
 
 static void test_verdicts(void **state)
 {
-    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_ACCEPT, 2};
+    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_ACCEPT, 0};
+    static const struct {
+        uint32_t verdict;
+        uint32_t mark;
+        int code;
+    } cases[] = {
+        {REPORT_VERDICT_DROP, 0, 0},
+        {REPORT_VERDICT_REFUSE, RELAY_REFUSED, 0},
+        {REPORT_VERDICT_REFUSE, RELAY_PROHIBITED, 0},
+        {REPORT_VERDICT_REFUSE, RELAY_REFUSAL_LAST + 1, -EPROTO},
+        {REPORT_VERDICT_REFUSE, 0, -EPROTO},
+        {REPORT_VERDICT_ACCEPT, RELAY_REFUSED, -EPROTO},
+        {REPORT_VERDICT_REFUSE + 1, 0, -EPROTO},
+    };
 
     (void)state;
     give(&verdict, sizeof verdict);
@@ -223,9 +237,13 @@ static void test_verdicts(void **state)
     reports.state = SERVICE_SERVING;
     give(&verdict, sizeof verdict);
     assert_int_equal(receive(), 0);
-    verdict.verdict = REPORT_VERDICT_ACCEPT + 1;
-    give(&verdict, sizeof verdict);
-    assert_int_equal(receive(), -EPROTO);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reports.state = SERVICE_SERVING;
+        verdict.verdict = cases[i].verdict;
+        verdict.mark = cases[i].mark;
+        give(&verdict, sizeof verdict);
+        assert_int_equal(receive(), cases[i].code);
+    }
 }
 
 static void test_rate(void **state)

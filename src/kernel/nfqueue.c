@@ -1,0 +1,80 @@
+/* NFQUEUE: configuration and verdicts, through the control messages of nfnetlink_queue.
+ *
+ * The kernel takes verdicts only from the socket that bound the queue, and only from one with
+ * CAP_NET_ADMIN over the jail. So supervisor and service share the socket: it binds and judges, the
+ * service reads. Never with "fail open" or "bypass": a packet without a verdict is dropped. */
+#include "kernel/nfqueue.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+static struct nlmsghdr *start_message(char *buffer, int type, uint16_t number, uint16_t flags)
+{
+    struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+    struct nfgenmsg *message;
+
+    header->nlmsg_type = (uint16_t)((NFNL_SUBSYS_QUEUE << 8) | type);
+    header->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+    message = mnl_nlmsg_put_extra_header(header, sizeof *message);
+    message->nfgen_family = AF_UNSPEC;
+    message->version = NFNETLINK_V0;
+    message->res_id = htons(number);
+    return header;
+}
+
+static int exchange(int fd, const struct nlmsghdr *header)
+{
+    char answer[4096];
+    ssize_t got;
+
+    if (send(fd, header, header->nlmsg_len, 0) < 0)
+        return -errno;
+    do
+        got = recv(fd, answer, sizeof answer, 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -errno;
+    return mnl_cb_run(answer, (size_t)got, header->nlmsg_seq, 0, NULL, NULL) < 0 ? -errno : 0;
+}
+
+int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error)
+{
+    char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+    struct nlmsghdr *header = start_message(buffer, NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+    struct nfqnl_msg_config_cmd command = {.command = NFQNL_CFG_CMD_BIND};
+    struct nfqnl_msg_config_params params = {.copy_range = htonl(copy_bytes),
+                                             .copy_mode = NFQNL_COPY_PACKET};
+    int result;
+
+    header->nlmsg_seq = 1;
+    mnl_attr_put(header, NFQA_CFG_CMD, sizeof command, &command);
+    result = exchange(fd, header);
+    if (result == 0) {
+        header = start_message(buffer, NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+        header->nlmsg_seq = 2;
+        mnl_attr_put(header, NFQA_CFG_PARAMS, sizeof params, &params);
+        mnl_attr_put_u32(header, NFQA_CFG_QUEUE_MAXLEN, htonl(NFQUEUE_LENGTH));
+        result = exchange(fd, header);
+    }
+    if (result < 0)
+        return error_errno(error, result, "cannot let connections wait in the jail (NFQUEUE)");
+    return 0;
+}
+
+int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark)
+{
+    char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
+    struct nlmsghdr *header = start_message(buffer, NFQNL_MSG_VERDICT, number, 0);
+    struct nfqnl_msg_verdict_hdr judgement = {.verdict = htonl(verdict), .id = htonl(id)};
+
+    mnl_attr_put(header, NFQA_VERDICT_HDR, sizeof judgement, &judgement);
+    if (mark)
+        mnl_attr_put_u32(header, NFQA_MARK, htonl(mark));
+    return send(fd, header, header->nlmsg_len, MSG_DONTWAIT) < 0 ? -errno : 0;
+}

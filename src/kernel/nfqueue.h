@@ -1,0 +1,17 @@
+/* NFQUEUE in a jail: the supervisor binds the queue and gives the verdicts, netjail-service reads the
+ * packets from the same socket. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdint.h>
+
+#define NFQUEUE_LENGTH 16384 /* packets that may wait */
+
+/* Binds `fd`, an unbound NETLINK_NETFILTER socket of the jail, to queue `number`; `copy_bytes` of
+ * each packet come with it. Needs CAP_NET_ADMIN over the jail. */
+int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error);
+
+/* The verdict for packet `id`: NF_DROP, NF_ACCEPT or, with the mark, NF_REPEAT. Never waits. There is
+ * no answer; a verdict for a packet that is not there is none. 0 or a negative errno. */
+int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark);

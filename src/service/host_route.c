@@ -1,0 +1,70 @@
+/* One question to the host's routing table: is this address the host's own?
+ *
+ * The list of the host's addresses would not do: a local route can cover a whole prefix, and
+ * addresses come and go. The kernel answers for the very address as connect(2) would find it. One
+ * small message each way, no library: the service parses an answer of the kernel only. What must
+ * not happen: an answer to an older question that is taken for this one. No privilege. */
+#include "service/host_route.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct question {
+    struct nlmsghdr header;
+    struct rtmsg route;
+    struct rtattr attribute;
+    uint8_t addr[16];
+};
+
+static uint32_t last_sequence;
+
+static int ask(int fd, const struct addr *addr)
+{
+    size_t size = addr_size(addr->family);
+    struct question question = {
+        .header = {.nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST},
+        .route = {.rtm_family = addr->family == ADDR_V4 ? AF_INET : AF_INET6,
+                  .rtm_dst_len = (uint8_t)addr_bits(addr->family)},
+        .attribute = {.rta_type = RTA_DST, .rta_len = (uint16_t)RTA_LENGTH(size)},
+    };
+
+    question.header.nlmsg_len = (uint32_t)(offsetof(struct question, addr) + size);
+    question.header.nlmsg_seq = ++last_sequence;
+    memcpy(question.addr, addr->bytes, size);
+    return send(fd, &question, question.header.nlmsg_len, 0) < 0 ? -errno : 0;
+}
+
+int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
+{
+    union {
+        struct nlmsghdr header;
+        uint8_t bytes[4096];
+    } answer;
+    int code = ask(route_fd, addr);
+
+    while (code == 0) {
+        ssize_t got = recv(route_fd, &answer, sizeof answer, 0);
+        struct rtmsg route;
+        struct nlmsgerr failure;
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < (ssize_t)sizeof answer.header)
+            return got < 0 ? -errno : -EPROTO;
+        if (answer.header.nlmsg_seq != last_sequence)
+            continue;
+        if (answer.header.nlmsg_type == NLMSG_ERROR) {
+            memcpy(&failure, NLMSG_DATA(&answer.header), sizeof failure);
+            return failure.error < 0 ? failure.error : -EPROTO;
+        }
+        if (answer.header.nlmsg_type != RTM_NEWROUTE || (size_t)got < NLMSG_LENGTH(sizeof route))
+            return -EPROTO;
+        memcpy(&route, NLMSG_DATA(&answer.header), sizeof route);
+        *ret_is_local = route.rtm_type == RTN_LOCAL;
+        *ret_is_plain = route.rtm_type == RTN_UNICAST;
+        return 0;
+    }
+    return code;
+}

@@ -1,0 +1,35 @@
+/* What the jail makes and the service carries: the relay as a whole. */
+#pragma once
+
+#include "base/diag.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct judge;
+struct loop;
+struct relay;
+struct service_log;
+struct supply;
+struct tcp_relay;
+
+/* What a relay stands on; all of it stays the caller's and outlives it. */
+struct relay_ground {
+    struct loop *loop;
+    struct supply *supply;
+    struct service_log *log;
+    struct judge *judge;
+    struct tcp_relay *tcp;
+    uint32_t limit;
+    int report_fd;
+    bool queues;
+};
+
+/* `fds`: RELAY_FDS descriptors of the jail (enum relay_fd); `route_fd`: a NETLINK_ROUTE socket of
+ * the host. All owned from here on, also on failure. */
+int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
+              struct relay **ret_relay, struct error *error);
+
+/* The jail has ended: nothing new is accepted. NULL is allowed. */
+void relay_close_listeners(struct relay *relay);
+void relay_free(struct relay *relay); /* NULL is allowed */

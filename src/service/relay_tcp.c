@@ -1,0 +1,434 @@
+/* TCP connections that the jail makes.
+ *
+ * Two orders lead to the same: with a queue the SYN comes first and waits; the connection outside
+ * is tried; only when it stands does the SYN go on, and the accepted socket finds its flow by
+ * addresses and ports. Without a queue the accepted socket comes first, and a failure outside is a
+ * reset. Both sockets together become a connection of tcp_connection.c.
+ *
+ * A flow is CONNECTING (outside), then READY (waits to be accepted) or gone. Its place under the
+ * limit is taken when it begins. No privilege; the jail and the network are hostile. What must not
+ * happen: a socket that is carried although reach_check() did not allow its destination (each is
+ * asked about here, whoever came first); a packet of the queue without a verdict. */
+#include "service/relay_tcp.h"
+
+#include "base/cleanup.h"
+#include "service/endpoint.h"
+#include "service/loop.h"
+#include "service/queue_packet.h"
+#include "service/reach.h"
+#include "service/tcp.h"
+#include "service/verdicts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#define ACCEPTS_PER_ROUND 64
+#define ACCEPT_PAUSE_MS   100
+#define ACCEPT_WAIT_MS    10000 /* a flow that is ready and not accepted: the program gave up */
+#define LISTENERS_MAX     2
+
+/* Compared with memcmp: zeroed before it is filled. */
+struct flow_key {
+    struct addr source;
+    struct addr destination;
+    uint16_t source_port;
+    uint16_t port;
+};
+
+struct tcp_flow {
+    struct flow_key key;
+    struct relay_tcp *relay;
+    struct loop_source outer; /* the socket outside; fd -1: none */
+    int jail_fd;              /* accepted; -1: not yet */
+    uint32_t packet_id;
+    bool waits; /* packet_id waits in the queue */
+    bool is_ready;
+    struct reach_targets targets;
+    size_t target;
+    uint64_t due_ms; /* when is_ready */
+    RB_ENTRY(tcp_flow) node;
+    TAILQ_ENTRY(tcp_flow) entry; /* in relay->ready */
+};
+
+RB_HEAD(tcp_flow_tree, tcp_flow);
+TAILQ_HEAD(tcp_flow_list, tcp_flow);
+
+struct relay_tcp {
+    struct loop *loop;
+    struct tcp_relay *tcp;
+    struct reach *reach;
+    struct verdicts *verdicts;
+    struct tcp_flow_tree flows;
+    struct tcp_flow_list ready; /* the one that is due first in front */
+    struct loop_timer timer;
+    struct loop_timer accept_timer;
+    struct loop_source listeners[LISTENERS_MAX];
+    size_t listeners_count;
+};
+
+static int flow_compare(const struct tcp_flow *a, const struct tcp_flow *b)
+{
+    const void *key_a = &a->key;
+    const void *key_b = &b->key;
+
+    return memcmp(key_a, key_b, sizeof a->key);
+}
+
+RB_GENERATE_INTERNAL(tcp_flow_tree, tcp_flow, node, flow_compare, static __attribute__((unused)))
+
+static struct tcp_flow *flow_find(struct relay_tcp *relay, const struct flow_key *key)
+{
+    struct tcp_flow wanted;
+
+    memset(&wanted, 0, sizeof wanted);
+    wanted.key = *key;
+    return RB_FIND(tcp_flow_tree, &relay->flows, &wanted);
+}
+
+/* Takes the flow away; its sockets are the caller's business from here on. */
+static void flow_forget(struct tcp_flow *flow)
+{
+    struct relay_tcp *relay = flow->relay;
+
+    loop_unwatch(relay->loop, &flow->outer);
+    if (flow->is_ready)
+        TAILQ_REMOVE(&relay->ready, flow, entry);
+    RB_REMOVE(tcp_flow_tree, &relay->flows, flow);
+    tcp_relay_unreserve(relay->tcp);
+    free(flow);
+}
+
+static void flow_end(struct tcp_flow *flow)
+{
+    int outer = flow->outer.fd;
+    int jail = flow->jail_fd;
+
+    flow_forget(flow);
+    if (outer >= 0)
+        endpoint_reset(outer);
+    if (jail >= 0)
+        endpoint_reset(jail);
+}
+
+/* It will not be: the program is told why as far as that is possible. */
+static void flow_fail(struct tcp_flow *flow, int error_number)
+{
+    int refusal = reach_refusal(error_number);
+
+    if (flow->waits && refusal)
+        verdicts_send(flow->relay->verdicts, flow->packet_id, refusal);
+    else if (flow->waits)
+        verdicts_drop(flow->relay->verdicts, flow->packet_id);
+    flow_end(flow);
+}
+
+static void flow_join(struct tcp_flow *flow)
+{
+    struct tcp_relay *tcp = flow->relay->tcp;
+    int outer = flow->outer.fd;
+    int jail = flow->jail_fd;
+
+    flow_forget(flow);
+    tcp_relay_join(tcp, jail, outer);
+}
+
+/* The connection outside stands. */
+static void flow_ready(struct tcp_flow *flow)
+{
+    struct relay_tcp *relay = flow->relay;
+
+    loop_unwatch(relay->loop, &flow->outer);
+    if (flow->jail_fd >= 0) {
+        flow_join(flow);
+        return;
+    }
+    flow->is_ready = true;
+    flow->due_ms = loop_now_ms(relay->loop) + ACCEPT_WAIT_MS;
+    TAILQ_INSERT_TAIL(&relay->ready, flow, entry);
+    if (!relay->timer.armed)
+        loop_arm(relay->loop, &relay->timer, ACCEPT_WAIT_MS);
+    if (flow->waits)
+        verdicts_send(relay->verdicts, flow->packet_id, 0);
+    flow->waits = false;
+}
+
+static void expire(void *context)
+{
+    struct relay_tcp *relay = context;
+    uint64_t now_ms = loop_now_ms(relay->loop);
+    struct tcp_flow *flow;
+
+    while ((flow = TAILQ_FIRST(&relay->ready)) && flow->due_ms <= now_ms)
+        flow_end(flow);
+    if (flow)
+        loop_arm(relay->loop, &relay->timer, flow->due_ms - now_ms);
+}
+
+static void try_target(struct tcp_flow *flow);
+
+/* The present target is not to be had. */
+static void next_target(struct tcp_flow *flow, int error_number)
+{
+    loop_unwatch(flow->relay->loop, &flow->outer);
+    if (flow->outer.fd >= 0)
+        endpoint_reset(flow->outer.fd);
+    flow->outer.fd = -1;
+    if (++flow->target < flow->targets.count)
+        try_target(flow);
+    else
+        flow_fail(flow, error_number);
+}
+
+static void outer_ready(void *context, uint32_t events)
+{
+    struct tcp_flow *flow = context;
+    int code = ECONNREFUSED;
+    socklen_t size = sizeof code;
+
+    (void)events; /* the socket's error tells */
+    if (getsockopt(flow->outer.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0 || code != 0)
+        next_target(flow, code ? code : ECONNREFUSED);
+    else
+        flow_ready(flow);
+}
+
+static void try_target(struct tcp_flow *flow)
+{
+    const struct addr *addr = &flow->targets.addrs[flow->target];
+    struct endpoint endpoint = endpoint_of(addr, flow->key.port);
+    int code;
+
+    flow->outer.fd = socket(addr->family == ADDR_V4 ? AF_INET : AF_INET6,
+                            SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (flow->outer.fd < 0) {
+        next_target(flow, errno);
+        return;
+    }
+    if (connect(flow->outer.fd, &endpoint.any, endpoint.length) < 0 && errno != EINPROGRESS) {
+        next_target(flow, errno);
+        return;
+    }
+    code = loop_watch(flow->relay->loop, &flow->outer, EPOLLOUT);
+    if (code < 0)
+        next_target(flow, -code);
+}
+
+/* A new flow with its place under the limit; NULL: there is none. */
+static struct tcp_flow *flow_new(struct relay_tcp *relay, const struct flow_key *key)
+{
+    struct tcp_flow *flow;
+
+    if (!tcp_relay_reserve(relay->tcp))
+        return NULL;
+    flow = calloc(1, sizeof *flow);
+    if (!flow) {
+        tcp_relay_unreserve(relay->tcp);
+        return NULL;
+    }
+    flow->key = *key;
+    flow->relay = relay;
+    flow->jail_fd = -1;
+    flow->outer = (struct loop_source){.fd = -1, .ready = outer_ready, .context = flow};
+    RB_INSERT(tcp_flow_tree, &relay->flows, flow);
+    return flow;
+}
+
+static int check(struct relay_tcp *relay, const struct flow_key *key,
+                 struct reach_targets *ret_targets)
+{
+    const struct packet packet = {.direction = DIRECTION_OUT,
+                                  .protocol = IPPROTO_TCP,
+                                  .source = key->source,
+                                  .destination = key->destination,
+                                  .port = key->port};
+
+    return reach_check(relay->reach, &packet, ret_targets);
+}
+
+void relay_tcp_packet(struct relay_tcp *relay, const struct queue_packet *packet)
+{
+    struct flow_key key;
+    struct reach_targets targets;
+    struct tcp_flow *flow;
+    int refusal;
+
+    memset(&key, 0, sizeof key);
+    key.source = packet->source;
+    key.destination = packet->destination;
+    key.source_port = packet->source_port;
+    key.port = packet->port;
+    flow = flow_find(relay, &key);
+    if (flow && flow->is_ready) {
+        verdicts_send(relay->verdicts, packet->id, 0);
+        return;
+    }
+    if (flow) {
+        verdicts_drop(relay->verdicts, packet->id); /* sent again: the first one waits */
+        return;
+    }
+    refusal = check(relay, &key, &targets);
+    if (refusal == 0 && !(flow = flow_new(relay, &key)))
+        refusal = RELAY_REFUSED;
+    if (refusal) {
+        verdicts_send(relay->verdicts, packet->id, refusal);
+        return;
+    }
+    flow->packet_id = packet->id;
+    flow->waits = true;
+    flow->targets = targets;
+    try_target(flow);
+}
+
+/* An accepted socket that no packet announced. */
+static void accept_unannounced(struct relay_tcp *relay, const struct flow_key *key, int fd)
+{
+    struct reach_targets targets;
+    struct tcp_flow *flow;
+
+    if (check(relay, key, &targets) != 0 || !(flow = flow_new(relay, key))) {
+        endpoint_reset(fd);
+        return;
+    }
+    flow->jail_fd = fd;
+    flow->targets = targets;
+    try_target(flow);
+}
+
+static void accepted(struct relay_tcp *relay, int fd)
+{
+    struct flow_key key;
+    struct tcp_flow *flow;
+
+    memset(&key, 0, sizeof key);
+    if (!endpoint_peer(fd, &key.source, &key.source_port) ||
+        !endpoint_local(fd, &key.destination, &key.port)) {
+        endpoint_reset(fd);
+        return;
+    }
+    flow = flow_find(relay, &key);
+    if (!flow) {
+        accept_unannounced(relay, &key, fd);
+        return;
+    }
+    if (flow->jail_fd >= 0)
+        endpoint_reset(flow->jail_fd); /* the same addresses and ports once more: it was given up */
+    flow->jail_fd = fd;
+    if (flow->is_ready)
+        flow_join(flow);
+}
+
+static void resume_accepting(void *context)
+{
+    struct relay_tcp *relay = context;
+
+    for (size_t i = 0; i < relay->listeners_count; i++)
+        if (!relay->listeners[i].watched &&
+            loop_watch(relay->loop, &relay->listeners[i], EPOLLIN) < 0)
+            loop_arm(relay->loop, &relay->accept_timer, ACCEPT_PAUSE_MS);
+}
+
+/* A listener that stays readable must not become a busy loop. */
+static void pause_accepting(struct relay_tcp *relay)
+{
+    for (size_t i = 0; i < relay->listeners_count; i++)
+        loop_unwatch(relay->loop, &relay->listeners[i]);
+    loop_arm(relay->loop, &relay->accept_timer, ACCEPT_PAUSE_MS);
+}
+
+static void listener_ready(struct relay_tcp *relay, int listener)
+{
+    for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0) {
+            accepted(relay, fd);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO && errno != EPERM) {
+            pause_accepting(relay);
+            return;
+        }
+    }
+}
+
+static void listener4_ready(void *context, uint32_t events)
+{
+    struct relay_tcp *relay = context;
+
+    (void)events; /* level-triggered: what is left comes again */
+    listener_ready(relay, relay->listeners[0].fd);
+}
+
+static void listener6_ready(void *context, uint32_t events)
+{
+    struct relay_tcp *relay = context;
+
+    (void)events; /* the same */
+    listener_ready(relay, relay->listeners[1].fd);
+}
+
+int relay_tcp_listen(struct relay_tcp *relay, int fd, struct error *error)
+{
+    struct loop_source *source = &relay->listeners[relay->listeners_count];
+    int flags = fcntl(fd, F_GETFL);
+
+    *source =
+        (struct loop_source){.fd = fd,
+                             .ready = relay->listeners_count ? listener6_ready : listener4_ready,
+                             .context = relay};
+    relay->listeners_count++;
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return error_errno(error, -errno, "cannot use descriptor %d", fd);
+    if (loop_watch(relay->loop, source, EPOLLIN) < 0)
+        return error_set(error, -EIO, "cannot watch descriptor %d", fd);
+    return 0;
+}
+
+int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
+                  struct verdicts *verdicts, struct relay_tcp **ret_relay, struct error *error)
+{
+    struct relay_tcp *relay = calloc(1, sizeof *relay);
+
+    if (!relay)
+        return error_errno(error, -ENOMEM, "cannot start the relay");
+    relay->loop = loop;
+    relay->tcp = tcp;
+    relay->reach = reach;
+    relay->verdicts = verdicts;
+    RB_INIT(&relay->flows);
+    TAILQ_INIT(&relay->ready);
+    relay->timer = (struct loop_timer){.due = expire, .context = relay};
+    relay->accept_timer = (struct loop_timer){.due = resume_accepting, .context = relay};
+    *ret_relay = relay;
+    return 0;
+}
+
+void relay_tcp_close_listeners(struct relay_tcp *relay)
+{
+    while (relay->listeners_count > 0) {
+        struct loop_source *source = &relay->listeners[--relay->listeners_count];
+
+        loop_unwatch(relay->loop, source);
+        (void)close(source->fd); /* holds no data */
+    }
+    loop_disarm(relay->loop, &relay->accept_timer);
+}
+
+void relay_tcp_free(struct relay_tcp *relay)
+{
+    struct tcp_flow *flow;
+
+    if (!relay)
+        return;
+    while ((flow = RB_MIN(tcp_flow_tree, &relay->flows)))
+        flow_end(flow);
+    relay_tcp_close_listeners(relay);
+    loop_disarm(relay->loop, &relay->timer);
+    free(relay);
+}
