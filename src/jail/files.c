@@ -115,18 +115,19 @@ static bool is_below(const char *path, const char *directory)
 static int cwd_note(char cwd[4096], struct error *error)
 {
     static const char *const covered[] = {"/proc", "/sys", "/run", "/var/run", "/etc"};
-    char path[4096];
-    long length =
-        syscall(SYS_getcwd, path, sizeof path); /* no search by readdir() as in the library */
+    /* No search by readdir() as in the library. */
+    long length = syscall(SYS_getcwd, cwd, sizeof(((struct files *)0)->cwd));
+    bool is_covered = false;
 
-    cwd[0] = '\0';
+    if (length < 0)
+        cwd[0] = '\0';
     if (length < 0)
         return errno == ENOENT ? 0 /* removed: nobody can go up from there */
                                : error_errno(error, -errno, "cannot find the current directory");
-    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++) {
-        if (is_below(path, covered[i]))
-            memcpy(cwd, path, sizeof path);
-    }
+    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++)
+        is_covered |= is_below(cwd, covered[i]);
+    if (!is_covered)
+        cwd[0] = '\0';
     return 0;
 }
 

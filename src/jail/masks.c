@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
+#include <stdalign.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -67,11 +68,18 @@ enum judgement {
     MASKED,
 };
 
+#define PATH_SIZE 1100 /* below the root: DEPTH_MAX and one names of 255 bytes */
+
+/* Its buffers are for one entry at a time, outside of the recursion: a page of stack that is not
+ * touched is a page fault less at every start. */
 struct mask {
     int host_fd;               /* the host's directory, covered */
     const char *root;          /* where the tmpfs is */
     bool by_patterns;          /* what `masked` says is hidden */
     const char *const *hidden; /* and these paths below it; MASK_PATHS_MAX, or fewer and NULL */
+    char path[PATH_SIZE];      /* of the present entry below the root */
+    char target[PATH_SIZE + 64];
+    char source[PATH_SIZE + 64];
 };
 
 /* Length of the first `count` components of a path. */
@@ -126,14 +134,12 @@ static enum judgement judge(const struct mask *mask, const char *path)
     return found;
 }
 
-static int directory_fill(const struct mask *mask, const char *path, int depth,
-                          struct error *error);
+static int directory_fill(struct mask *mask, size_t length, int depth, struct error *error);
 
 /* A directory or file of the host at the same place in the tmpfs. */
-static int entry_bind(const struct mask *mask, const char *path, const char *target, bool directory,
-                      struct error *error)
+static int entry_bind(struct mask *mask, bool directory, struct error *error)
 {
-    char source[4200];
+    const char *target = mask->target;
     int status;
 
     if (directory) {
@@ -145,8 +151,9 @@ static int entry_bind(const struct mask *mask, const char *path, const char *tar
     }
     if (status < 0)
         return error_errno(error, -errno, "cannot make %s in the jail", target);
-    (void)snprintf(source, sizeof source, "/proc/self/fd/%d/%s", mask->host_fd, path); /* fits */
-    if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) == 0)
+    (void)snprintf(mask->source, sizeof mask->source, "/proc/self/fd/%d/%s", mask->host_fd,
+                   mask->path); /* fits */
+    if (mount(mask->source, target, NULL, MS_BIND | MS_REC, NULL) == 0)
         return 0;
     if (errno == ENOENT || errno == EACCES)
         return 0; /* gone meanwhile, or not ours to see: its empty place is all there is */
@@ -165,71 +172,81 @@ static int directory_make(const char *target, const struct stat *state, struct e
     return 0;
 }
 
-static int link_copy(const struct mask *mask, const char *path, const char *target,
-                     struct error *error)
+__attribute__((noinline)) static int link_copy(const struct mask *mask, struct error *error)
 {
     char text[4096];
-    ssize_t length = readlinkat(mask->host_fd, path, text, sizeof text - 1);
+    ssize_t length = readlinkat(mask->host_fd, mask->path, text, sizeof text - 1);
 
     if (length < 0)
         return 0; /* gone meanwhile */
     text[length] = '\0';
-    if (symlink(text, target) < 0)
-        return error_errno(error, -errno, "cannot make %s in the jail", target);
+    if (symlink(text, mask->target) < 0)
+        return error_errno(error, -errno, "cannot make %s in the jail", mask->target);
     return 0;
 }
 
-static int entry_take(const struct mask *mask, const char *path, int depth, struct error *error)
+/* The entry mask->path, which is `length` bytes long. */
+static int entry_take(struct mask *mask, size_t length, int depth, struct error *error)
 {
-    enum judgement judgement = judge(mask, path);
-    char target[4200];
+    enum judgement judgement = judge(mask, mask->path);
     struct stat state;
 
-    if (judgement == MASKED || fstatat(mask->host_fd, path, &state, AT_SYMLINK_NOFOLLOW) < 0)
+    if (judgement == MASKED || fstatat(mask->host_fd, mask->path, &state, AT_SYMLINK_NOFOLLOW) < 0)
         return 0; /* masked, or gone meanwhile */
-    (void)snprintf(target, sizeof target, "%s/%s", mask->root,
-                   path); /* fits: see directory_fill() */
+    (void)snprintf(mask->target, sizeof mask->target, "%s/%s", mask->root, mask->path); /* fits */
     if (S_ISLNK(state.st_mode))
-        return link_copy(mask, path, target, error);
+        return link_copy(mask, error);
     if (!S_ISDIR(state.st_mode) || judgement == BIND)
-        return entry_bind(mask, path, target, S_ISDIR(state.st_mode), error);
-    if (directory_make(target, &state, error) < 0)
+        return entry_bind(mask, S_ISDIR(state.st_mode), error);
+    if (directory_make(mask->target, &state, error) < 0)
         return error->code;
-    return directory_fill(mask, path, depth + 1, error);
+    return directory_fill(mask, length, depth + 1, error);
 }
 
-static int directory_fill(const struct mask *mask, const char *path, int depth, struct error *error)
+/* One entry of the directory mask->path, which is `length` bytes long. */
+static int name_take(struct mask *mask, size_t length, const char *name, int depth,
+                     struct error *error)
 {
-    int fd = openat(mask->host_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    const struct dirent *entry;
+    int more;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return 0;
+    more = snprintf(mask->path + length, sizeof mask->path - length, "%s%s", length > 0 ? "/" : "",
+                    name); /* fits: DEPTH_MAX */
+    return entry_take(mask, length + (size_t)more, depth, error);
+}
+
+/* Fills the directory mask->path, which is `length` bytes long. */
+static int directory_fill(struct mask *mask, size_t length, int depth, struct error *error)
+{
+    cleanup_fd int fd = openat(mask->host_fd, length > 0 ? mask->path : ".",
+                               O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    alignas(struct dirent64) char entries[1024];
     int status = 0;
-    DIR *directory;
+    ssize_t got;
 
     if (fd < 0)
         return errno == EACCES || errno == ENOENT
                    ? 0 /* not ours to see: stays empty */
-                   : error_errno(error, -errno, "cannot read %s/%s", mask->root, path);
-    directory = fdopendir(fd);
-    if (!directory || depth > DEPTH_MAX) {
-        (void)(directory ? closedir(directory) : close(fd)); /* only read */
-        return error_set(error, -ELOOP, "cannot read %s/%s", mask->root, path);
-    }
-    while (status == 0 && (entry = readdir(directory))) {
-        char below[2048];
+                   : error_errno(error, -errno, "cannot read %s/%s", mask->root, mask->path);
+    if (depth > DEPTH_MAX)
+        return error_set(error, -ELOOP, "cannot read %s/%s", mask->root, mask->path);
+    while (status == 0 && (got = getdents64(fd, entries, sizeof entries)) != 0) {
+        if (got < 0)
+            return error_errno(error, -errno, "cannot read a directory in %s", mask->root);
+        for (ssize_t at = 0; status == 0 && at < got;) {
+            const struct dirent64 *entry = (const struct dirent64 *)(entries + at);
 
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        (void)snprintf(below, sizeof below, "%s%s%s", depth > 0 ? path : "", depth > 0 ? "/" : "",
-                       entry->d_name); /* at most DEPTH_MAX names of 255 bytes */
-        status = entry_take(mask, below, depth, error);
+            status = name_take(mask, length, entry->d_name, depth, error);
+            at += entry->d_reclen;
+        }
     }
-    (void)closedir(directory); /* only read */
     return status;
 }
 
-static int cover(struct mask mask, struct error *error)
+static int cover(struct mask *mask, struct error *error)
 {
-    const char *root = mask.root;
+    const char *root = mask->root;
     cleanup_fd int host_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     struct stat state;
     char options[32];
@@ -240,15 +257,15 @@ static int cover(struct mask mask, struct error *error)
                    : error_errno(error, -errno, "cannot open %s", root);
     if (fstat(host_fd, &state) < 0)
         return error_errno(error, -errno, "cannot look at %s", root);
-    mask.host_fd = host_fd;
+    mask->host_fd = host_fd;
     (void)snprintf(options, sizeof options, "mode=%o", state.st_mode & 07777u); /* fits */
     if (mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0) {
         (void)error_errno(error, -errno, "cannot cover %s", root);
-        if (mask.by_patterns)
+        if (mask->by_patterns)
             error_hint(error, "it hides the host's sockets; `unix-sockets host` leaves them");
         return error->code;
     }
-    int status = directory_fill(&mask, ".", 0, error);
+    int status = directory_fill(mask, 0, 0, error);
 
     return status < 0 ? status : 1;
 }
@@ -257,10 +274,22 @@ int masks_setup(const char *root, const char *hidden, struct error *error)
 {
     const char *const paths[MASK_PATHS_MAX] = {hidden};
 
-    return cover((struct mask){.root = root, .by_patterns = true, .hidden = paths}, error);
+    struct mask mask;
+
+    mask.root = root;
+    mask.by_patterns = true;
+    mask.hidden = paths;
+    mask.path[0] = '\0';
+    return cover(&mask, error);
 }
 
 int masks_cover(const char *root, const char *const hidden[MASK_PATHS_MAX], struct error *error)
 {
-    return cover((struct mask){.root = root, .hidden = hidden}, error);
+    struct mask mask;
+
+    mask.root = root;
+    mask.by_patterns = false;
+    mask.hidden = hidden;
+    mask.path[0] = '\0';
+    return cover(&mask, error);
 }
