@@ -80,6 +80,32 @@ POLICY
     )"
 }
 
+# The recipes, with a name (automatic addresses follow from it) and values for their parameters.
+example() { # example NAME [SED...]
+    local name=$1
+    shift
+    {
+        sed "$@" "$TEST_TOP/policies/examples/$name.conf"
+        grep -q '^name ' "$TEST_TOP/policies/examples/$name.conf" || echo 'name one'
+    } | policy "$name"
+}
+
+root_recipes_alone_and_on_bridges() {
+    local name
+    for name in only-lo bridge-web bridge-database; do same_by_hand "$(example $name)"; done
+}
+
+root_recipes_to_the_outside() {
+    local name
+    for name in gateway one-route; do same_by_hand "$(example $name)"; done
+    same_by_hand "$(example names -e '/^param/d' -e 's/\$server/192.0.2.100/')"
+}
+
+root_recipes_from_the_outside() {
+    local name
+    for name in publish static-route loopback-behind-cable; do same_by_hand "$(example $name)"; done
+}
+
 user_plan_needs_no_privilege() {
     assert_status 0 "$NETJAILCTL" plan "$TEST_TOP/policies/web.conf"
     assert_contains "$out" app_br
