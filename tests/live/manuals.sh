@@ -27,6 +27,55 @@ root_every_policy_of_the_documents() {
     [ "$count" -ge 5 ] || fail "only $count examples were found"
 }
 
+# The commands of netjail-examples(7), section by section, as they are written. Servers go into the
+# background; commands with a placeholder (HOST, ./server, A#) are for the reader to fill in.
+examples_commands() { # prints "SECTION<TAB>COMMAND"
+    awk '/^\.S[sh] /{section = $0}
+        /^\.Dl [#$] /{
+            sub(/^\.Dl /, ""); gsub(/\\&/, "")
+            print section "\t" substr($0, 3)
+        }' "$TEST_TOP/man/netjail-examples.7" |
+        sed "s|/usr/local/share/netjail/policies|$TEST_TOP/policies|g"
+}
+
+run_section() { # run_section COMMAND...: one after the other; what it started is ended
+    local command pid pids=()
+    for command; do
+        case $command in
+        *http.server* | *TCP6-LISTEN*)
+            (eval "exec $command") > "$T/server" 2>&1 < /dev/null &
+            pid=$!
+            pids+=("$pid")
+            JAILS[server]=$pid
+            wait_for 15 eval 'jail_listens server tcp 80 || jail_listens server tcp 5432'
+            ;;
+        *) assert_status 0 timeout 20 bash -c "$command" < /dev/null ;;
+        esac
+    done
+    for pid in "${pids[@]}"; do
+        kill "$pid"
+        wait "$pid" || :
+    done
+}
+
+root_every_command_of_the_examples() {
+    local section last='' command count=0 commands=()
+    export PATH="${NETJAIL%/*}:$PATH"
+    cd "$TEST_TOP/policies/examples" || fail "there are no examples"
+    while IFS=$'\t' read -r section command; do
+        case $command in *HOST* | *HERE* | *./server* | 'ip link '* | 'sysctl '* | 'cd '*examples) continue ;; esac
+        if [ "$section" != "$last" ]; then
+            run_section "${commands[@]}"
+            commands=()
+            last=$section
+        fi
+        commands+=("$command")
+        count=$((count + 1))
+    done < <(examples_commands)
+    run_section "${commands[@]}"
+    [ "$count" -ge 12 ] || fail "only $count commands were found"
+}
+
 both_every_option_of_the_manual_exists() {
     local option
     run "$NETJAIL" --help
