@@ -9,7 +9,6 @@
 enum control_kind {
     /* Supervisor to init. */
     CONTROL_MAPPED = 1, /* the user namespace's maps are written */
-    CONTROL_CONFIGURED, /* the jail's links exist */
     CONTROL_RELEASE,    /* run the command; value: 1 when it shall get the terminal */
     CONTROL_SIGNAL,     /* send signal `value` to the command */
     CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */

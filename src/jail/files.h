@@ -40,10 +40,10 @@ void name_files_look(const struct jail_setup *setup, struct name_files *ret_file
 int name_files_setup(const struct jail_setup *setup, const struct name_files *files,
                      struct error *error);
 
-/* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`links` false)
- * leaves out those of links that do not exist yet and those that need the identity's gid mapped;
- * the second writes just these. Values are read back. */
-int sysctls_write(const struct jail_setup *setup, int sys_fd, bool links, struct error *error);
+/* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`mapped` false)
+ * leaves out those that need the identity's gid mapped; the second writes just these. Values are
+ * read back. No path may name a link: there is none yet (`default` and `all` are for it). */
+int sysctls_write(const struct jail_setup *setup, int sys_fd, bool mapped, struct error *error);
 
 /* No user namespace can be made in this one any more. Only in a user namespace of our own. */
 int sysctls_forbid_namespaces(int sys_fd, struct error *error);

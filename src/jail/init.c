@@ -4,10 +4,11 @@
  *   1 sysctls       before any link can exist (no link comes before 2)
  *   2 sockets       opened inside, sent out: the supervisor configures the network while we go on
  *   3 mounts        when the supervisor has mapped our ids
- *   4 late sysctls  those of links, when these exist; no user namespaces in here from now on
+ *   4 late sysctls  those that name our ids; no user namespaces in here from now on
  *   5 bounding set, identity, capabilities, no_new_privs, not dumpable, Landlock; death with the
- * supervisor 6 the command   on release; then reap, report, obey, serve sockets, until the channel
- * ends
+ *                   supervisor
+ *   6 the command   on release, for which the network must be there; then reap, report, obey,
+ *                   serve sockets, until the channel ends
  *
  * Should: hold nothing but its channels after 6. Mustn't: parse anything (messages are fixed-size),
  * wait for the service, outlive the supervisor, run the command before the release. With a pid
@@ -42,6 +43,7 @@ struct init {
     int service_fd; /* -1: nobody asks any more */
     int signal_fd;
     bool own_group;
+    bool is_released, foreground;
     pid_t command; /* 0: not started, or ended */
     bool started;
     bool stopped;
@@ -359,15 +361,30 @@ static void init_close_others(const struct init *init)
     }
 }
 
+/* As the command's process, or before there is one. */
+static bool init_released(void *context)
+{
+    struct init *init = context;
+
+    if (!init->is_released)
+        init->foreground = init_wait(init, CONTROL_RELEASE).value != 0;
+    init->is_released = true;
+    return init->foreground;
+}
+
 _Noreturn static void init_command(struct init *init, struct error *error)
 {
-    struct control_message release = init_wait(init, CONTROL_RELEASE);
     struct spawn spawn = {.setup = init->setup,
                           .netjail_pid = init->args->netjail_pid,
                           .own_group = init->own_group,
-                          .foreground = release.value != 0};
-
+                          .wait_release = init_released,
+                          .context = init};
     bool refused;
+
+    /* The command's process is under the command's filter, which may forbid the sockets that the
+     * service asks for: then the release is waited for here. */
+    if (init->setup->plan && init->setup->plan->needs_service)
+        (void)init_released(init);
 
     if (spawn_command(&spawn, &init->command, &refused, error) < 0)
         init_fail(init, refused ? CONTROL_REFUSED : CONTROL_FAILED, error);
@@ -390,10 +407,8 @@ _Noreturn void init_run(const struct init_args *args)
     (void)close(args->supervisor_control_fd); /* or our channel would never end */
     (void)close(args->supervisor_service_fd);
     status = init_build(&init, &error);
-    if (status == 0) {
-        (void)init_wait(&init, CONTROL_CONFIGURED);
+    if (status == 0)
         status = init_finish_files(&init, &error);
-    }
     if (status == 0)
         status = init_shrink(&init, &error);
     (void)sigemptyset(&child);

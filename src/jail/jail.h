@@ -94,10 +94,8 @@ int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *re
 /* Starts init and waits until its descriptors have come. On failure nothing is left. */
 int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error);
 
-/* Tells init that the links exist, so that JAIL sysctls of a link can be written too (all others
- * were written before jail_start() returned). Waits for init's "ready": mounts, sysctls, identity,
- * capabilities, no_new_privs are in place. Init's failures come back in *error with their text and
- * errno. */
+/* Waits for init's "ready": mounts, sysctls, identity, capabilities, no_new_privs are in place.
+ * Init's failures come back in *error with their text and errno. */
 int jail_ready(struct jail *jail, struct error *error);
 
 /* Lets the command run; returns when exec() has succeeded or failed, with the text in *error. When

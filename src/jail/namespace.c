@@ -299,10 +299,10 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
 int jail_ready(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
-    int status = tell(jail, CONTROL_CONFIGURED, 0, error);
     int fds[CONTROL_FDS_MAX];
+    int status = 0;
 
-    if (status == 0 && jail->notify) {
+    if (jail->notify) {
         status = await(jail, CONTROL_NOTIFY, &message, fds, error);
         jail->notify_fd = status < 0 ? -1 : fds[0];
     }

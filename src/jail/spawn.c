@@ -1,8 +1,9 @@
 /* From init's fork to the command's exec().
  *
- * The child has init's identity, capabilities and Landlock domain already. Order: process group and
- * terminal -> descriptors -> environment -> the caller's signal mask -> seccomp -> exec(), which
- * searches PATH as the command would.
+ * The child has init's identity, capabilities and Landlock domain already. Order: descriptors ->
+ * environment (LISTEN_FDS is read before it is rewritten) -> seccomp -> release -> process group
+ * and terminal -> the caller's signal mask -> exec(), which searches PATH as the command would.
+ * What can be done before the release is: the supervisor needs that time for the network.
  *
  * As with vfork(2) the child borrows init's memory, and init sleeps until exec() or the child's
  * end: no page is copied, which is 0.15 ms of the start, and a failure is simply left where init
@@ -82,13 +83,13 @@ int environment_set(const struct jail_setup *setup, pid_t netjail_pid, struct er
     return status;
 }
 
-static int group_take(const struct spawn *spawn, struct error *error)
+static int group_take(const struct spawn *spawn, bool foreground, struct error *error)
 {
     if (!spawn->own_group)
         return 0;
     if (setpgid(0, 0) < 0)
         return error_errno(error, -errno, "cannot give the command a process group");
-    if (spawn->foreground)
+    if (foreground)
         terminal_give(getpid());
     return 0;
 }
@@ -106,9 +107,9 @@ static int exec_command(const struct spawn *spawn, struct error *error)
 static int child_prepare(const struct spawn *spawn, struct error *error)
 {
     const struct jail_setup *setup = spawn->setup;
-    int status = group_take(spawn, error);
+    int status = 0;
 
-    if (status == 0 && setup->policy->processes_shared)
+    if (setup->policy->processes_shared)
         status = privs_follow_parent(SIGKILL, error);
     /* Before the environment, which says which descriptors are activation's as long as LISTEN_PID
      * is netjail's. */
@@ -116,7 +117,7 @@ static int child_prepare(const struct spawn *spawn, struct error *error)
         status = descriptors_close(setup, spawn->netjail_pid, error);
     if (status == 0)
         status = environment_set(setup, spawn->netjail_pid, error);
-    return status;
+    return status < 0 ? status : seccomp_load(setup->policy, error);
 }
 
 /* The child's side. It runs in our memory: what it leaves in *spawning is read by us. */
@@ -127,11 +128,12 @@ static int child_run(void *argument)
     struct error *error = &spawning->error;
     int status = child_prepare(spawn, error);
 
-    signals_restore();
     if (status == 0)
-        status = seccomp_load(spawn->setup->policy, error);
+        status = group_take(spawn, spawn->wait_release(spawn->context), error);
+    signals_restore();
     if (status == 0) {
         spawning->by_exec = true;
+        error->code = 0;
         status = exec_command(spawn, error);
     }
     error->code = status;
@@ -156,6 +158,8 @@ int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused, 
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     pid_t pid;
 
+    /* A child that ends before exec() has failed, whatever ended it. */
+    (void)error_set(&spawning.error, -EPIPE, "the command's process has ended before it ran");
     *ret_refused = false;
     if (stack == MAP_FAILED)
         return error_errno(error, -errno, "cannot make a stack for the command");

@@ -7,12 +7,15 @@ struct spawn {
     const struct jail_setup *setup;
     pid_t netjail_pid; /* what LISTEN_PID and WATCHDOG_PID named from the caller's side */
     bool own_group;    /* give the command a process group of its own */
-    bool foreground;   /* and the terminal */
+    /* Called in the child, when all is prepared: returns on release, true when the command's group
+     * shall get the terminal. */
+    bool (*wait_release)(void *context);
+    void *context;
 };
 
-/* Forks the command and waits until its exec() succeeded. On failure the child is reaped and *error
- * says why. *ret_refused tells whether it was execve(2) that failed (-ENOENT, -EACCES...) or
- * something before it; it is written in any case. */
+/* Forks the command, which waits for its release, and waits until its exec() succeeded. On failure
+ * the child is reaped and *error says why. *ret_refused tells whether it was execve(2) that failed
+ * (-ENOENT, -EACCES...) or something before it; it is written in any case. */
 int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused,
                   struct error *error);
 

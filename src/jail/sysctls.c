@@ -36,25 +36,19 @@ static int value_write(int sys_fd, const char *path, const char *value)
     return strcmp(found, value) == 0 ? 0 : -EUCLEAN;
 }
 
+/* Has this op to wait until the ids are mapped? */
+static bool is_late(const struct op *op)
+{
+    return strcmp(op->sysctl.value, CALLER_VALUE) == 0;
+}
+
 /* Fills in "GID GID" for a value that means the command's group. */
 static const char *value_of(const struct op *op, const struct identity *identity, char text[32])
 {
-    if (strcmp(op->sysctl.value, CALLER_VALUE) != 0)
+    if (!is_late(op))
         return op->sysctl.value;
     (void)snprintf(text, 32, "%u %u", identity->gid, identity->gid); /* two numbers fit */
     return text;
-}
-
-/* Has this op to wait until links exist and the ids are mapped? */
-static bool is_late(const struct op *op, int sys_fd)
-{
-    const char *path = op->sysctl.path;
-
-    if (strcmp(op->sysctl.value, CALLER_VALUE) == 0)
-        return true;
-    if (!strstr(path, "/conf/") && !strstr(path, "/neigh/"))
-        return false;
-    return faccessat(sys_fd, path, F_OK, 0) < 0;
 }
 
 static int op_write(const struct jail_setup *setup, const struct op *op, int sys_fd,
@@ -78,21 +72,7 @@ static int op_write(const struct jail_setup *setup, const struct op *op, int sys
     return status;
 }
 
-/* Late ones are those that the first pass would have left out: the links have come since, so what
- * decides is whether the path names a link other than the templates. */
-static bool names_link(const struct op *op)
-{
-    const char *path = op->sysctl.path;
-    const char *conf = strstr(path, "/conf/");
-
-    if (strcmp(op->sysctl.value, CALLER_VALUE) == 0)
-        return true;
-    if (!conf)
-        conf = strstr(path, "/neigh/");
-    return conf && !strstr(conf, "/default/") && !strstr(conf, "/all/");
-}
-
-int sysctls_write(const struct jail_setup *setup, int sys_fd, bool links, struct error *error)
+int sysctls_write(const struct jail_setup *setup, int sys_fd, bool mapped, struct error *error)
 {
     for (size_t i = 0; setup->plan && i < setup->plan->ops_count; i++) {
         const struct op *op = &setup->plan->ops[i];
@@ -100,7 +80,7 @@ int sysctls_write(const struct jail_setup *setup, int sys_fd, bool links, struct
 
         if (op->kind != OP_SYSCTL_SET || op->where != WHERE_JAIL)
             continue;
-        if (links ? !names_link(op) : is_late(op, sys_fd))
+        if (is_late(op) != mapped)
             continue;
         status = op_write(setup, op, sys_fd, error);
         if (status < 0)
