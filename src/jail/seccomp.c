@@ -27,6 +27,9 @@ struct program {
 
 static const struct program common[] = {PROGRAM(seccomp_common_0), PROGRAM(seccomp_common_1),
                                         PROGRAM(seccomp_common_2), PROGRAM(seccomp_common_3)};
+/* Common and families, where all of these are allowed. */
+static const struct program whole[] = {PROGRAM(seccomp_whole_0), PROGRAM(seccomp_whole_1),
+                                       PROGRAM(seccomp_whole_2), PROGRAM(seccomp_whole_3)};
 static const struct program families[] = {
     PROGRAM(seccomp_families_0),  PROGRAM(seccomp_families_1),  PROGRAM(seccomp_families_2),
     PROGRAM(seccomp_families_3),  PROGRAM(seccomp_families_4),  PROGRAM(seccomp_families_5),
@@ -71,6 +74,8 @@ int seccomp_load(const struct policy *policy, struct error *error)
 
     if (policy->unix_sockets == UNIX_SOCKETS_NONE)
         allowed &= ~FAMILY_UNIX;
+    if (allowed == FAMILY_ALL)
+        return program_load(&whole[variant], error);
     status = program_load(
         policy->namespaces_allow ? &families_namespaces[allowed] : &families[allowed], error);
     return status < 0 ? status : program_load(&common[variant], error);

@@ -1,9 +1,10 @@
 /* Makes the seccomp filters at build time and prints them as a C header.
  *
- * Three parts, of which a command gets two: a common filter (by `namespaces` and `processes`) and
- * one for socket() by the families that the policy allows. The kernel takes the strictest verdict
- * of all filters, and what a filter allows whatever its arguments is cached, so two small filters
- * cost no more than one. A third is for netjail-service.
+ * Two parts: a common filter (by `namespaces` and `processes`) and one for socket() by the families
+ * that the policy allows. The kernel takes the strictest verdict of all filters; once loaded, two
+ * cost no more than one, but each is compiled and tried on every call when it is loaded. So where
+ * all families are allowed, which is the default, both parts are one filter. Another filter is for
+ * netjail-service.
  *
  * Every entry point of the machine is covered: on x86-64 the native, the 32-bit and the x32 one;
  * another architecture's calls end the process. Arguments that the kernel reads as 32 bits are
@@ -149,9 +150,8 @@ static const uint32_t namespace_flags[] = {CLONE_NEWUSER,  CLONE_NEWNET, CLONE_N
                                            CLONE_NEWPID,   CLONE_NEWIPC, CLONE_NEWUTS,
                                            CLONE_NEWCGROUP};
 
-static scmp_filter_ctx common_filter(bool namespaces, bool shared)
+static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
 {
-    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
     static const char *const trace[] = {"ptrace", NULL};
 
     refuse(filter, EPERM, refused_always);
@@ -166,14 +166,13 @@ static scmp_filter_ctx common_filter(bool namespaces, bool shared)
         rule(filter, SCMP_ACT_ERRNO(EPERM), "prlimit64", 1, &others);
     }
     if (namespaces)
-        return filter;
+        return;
     refuse(filter, EPERM, mount_calls);
     for (size_t i = 0; i < sizeof namespace_flags / sizeof namespace_flags[0]; i++) {
         refuse_masked(filter, EPERM, "clone", 0, namespace_flags[i], namespace_flags[i]);
         refuse_masked(filter, EPERM, "unshare", 0, namespace_flags[i], namespace_flags[i]);
     }
     refuse_masked(filter, EPERM, "unshare", 0, 0x80u, 0x80u); /* CLONE_NEWTIME */
-    return filter;
 }
 
 /* socket(family, type, protocol): refuse by family. The highest that may be allowed is netlink. */
@@ -245,9 +244,8 @@ static void refuse_netlink(scmp_filter_ctx filter, bool namespaces)
                     namespaces ? NETLINK_NETFILTER : NETLINK_ROUTE);
 }
 
-static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
+static void refuse_sockets(scmp_filter_ctx filter, unsigned allowed, bool namespaces)
 {
-    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
     struct scmp_arg_cmp compare = argument(0, SCMP_CMP_GE, 2);
 
     refuse_families(filter, allowed);
@@ -260,7 +258,6 @@ static scmp_filter_ctx families_filter(unsigned allowed, bool namespaces)
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
     compare = argument(0, SCMP_CMP_EQ, 0);
     rule(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), "socketpair", 1, &compare);
-    return filter;
 }
 
 /* What netjail-service does after its start; everything else fails with EPERM. */
@@ -391,20 +388,41 @@ static void print_filter(scmp_filter_ctx filter, const char *name)
     seccomp_release(filter);
 }
 
-int main(void)
+static void print_common(unsigned variant)
 {
+    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
     char name[64];
 
+    refuse_common(filter, variant & 1, variant & 2);
+    (void)snprintf(name, sizeof name, "seccomp_common_%u", variant); /* fits */
+    print_filter(filter, name);
+    filter = filter_new(SCMP_ACT_ALLOW, true);
+    refuse_common(filter, variant & 1, variant & 2);
+    refuse_sockets(filter, FAMILY_ALL, variant & 1);
+    (void)snprintf(name, sizeof name, "seccomp_whole_%u", variant); /* fits */
+    print_filter(filter, name);
+}
+
+static void print_families(unsigned allowed, bool namespaces)
+{
+    scmp_filter_ctx filter = filter_new(SCMP_ACT_ALLOW, true);
+    char name[64];
+
+    refuse_sockets(filter, allowed, namespaces);
+    (void)snprintf(name, sizeof name, "seccomp_families%s_%u", namespaces ? "_namespaces" : "",
+                   allowed); /* fits */
+    print_filter(filter, name);
+}
+
+int main(void)
+{
+
     (void)puts("/* Made by seccomp_gen.c. */\n#pragma once\n#include <linux/filter.h>\n");
-    for (unsigned i = 0; i < 4; i++) {
-        (void)snprintf(name, sizeof name, "seccomp_common_%u", i); /* fits */
-        print_filter(common_filter(i & 1, i & 2), name);
-    }
+    for (unsigned variant = 0; variant < 4; variant++)
+        print_common(variant);
     for (unsigned families = 0; families <= FAMILY_ALL; families++) {
-        (void)snprintf(name, sizeof name, "seccomp_families_%u", families);
-        print_filter(families_filter(families, false), name);
-        (void)snprintf(name, sizeof name, "seccomp_families_namespaces_%u", families);
-        print_filter(families_filter(families, true), name);
+        print_families(families, false);
+        print_families(families, true);
     }
     print_filter(service_filter(), "seccomp_service");
     return fflush(stdout) == 0 ? 0 : 1;
