@@ -2,8 +2,8 @@
 """Makes single system calls of netjail fail, or kills its processes there; judges what becomes of the jail.
 
     faults.py --work DIR [--seconds N] [--seed N] [--kinds fail,kill] [--modes A,B] [--only MODE:KIND:ROLE:NUMBER:ERRNO]
-        [--refuse CALLS]    only calls of these names inside the jail, with EPERM: the command must not run, whatever
-                            the probe says
+        [--refuse CALLS]    only calls of these names inside the jail before the command runs, with EPERM: it must not
+                            run, whatever the probe says
 
 Runs inside a fake host (tests/live/lib.sh), as root or as a user. For each mode, one run lists every system call of
 supervisor, init, service and of the command's process before its exec; then each is visited in runs of its own, in
@@ -151,13 +151,13 @@ class Harness:
         return [line.split() for line in read(path).splitlines()]
 
     def cases(self, mode):
-        for role, number, name in self.list(mode):
+        for role, number, name, *late in self.list(mode):
             if "kill" in self.options.kinds and not self.options.refuse:
                 yield mode, "kill", role, number, name, 0
             if "fail" not in self.options.kinds or name in NEVER:
                 continue
             if self.options.refuse:
-                if role != "0" and name in self.options.refuse.split(","):
+                if role != "0" and not late and name in self.options.refuse.split(","):
                     yield mode, "fail", role, number, name, errno.EPERM
                 continue
             for code in (errno.EPERM, errno.ENOSYS, errno.ENOMEM, errno.EINTR):

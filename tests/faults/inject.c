@@ -1,7 +1,8 @@
 /* Runs a program and makes one system call of one of its processes fail, or kills that process
  * there.
  *
- *     inject list OUT CMD...                       every call: "ROLE NUMBER NAME" a line
+ *     inject list OUT CMD...                       every call: "ROLE NUMBER NAME" a line, with
+ *                                                  "late" behind it once the command runs
  *     inject fail ROLE NUMBER ERRNO OUT CMD...     this call is not made and returns -ERRNO
  *     inject kill ROLE NUMBER OUT CMD...           SIGKILL to the process as it enters this call
  *
@@ -49,6 +50,7 @@ static unsigned long wanted_number;
 static long wanted_errno;
 static FILE *out;
 static pid_t root;
+static bool late; /* the probe runs */
 static bool done; /* nothing more is to be met: everybody is let go */
 
 /* Only the process that matters stops at its calls. */
@@ -95,7 +97,7 @@ static void name_print(unsigned long long number)
 {
     char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, (int)number);
 
-    (void)fprintf(out, "%s\n", name ? name : "unknown");
+    (void)fputs(name ? name : "unknown", out);
     free(name);
 }
 
@@ -138,6 +140,7 @@ static void call_entered(struct process *process)
     if (strcmp(mode, "list") == 0) {
         (void)fprintf(out, "%s %lu ", process->role, process->calls);
         name_print(call_number(&regs));
+        (void)fputs(late ? " late\n" : "\n", out);
         return;
     }
     if (process->calls != wanted_number || strcmp(process->role, wanted_role) != 0)
@@ -208,6 +211,7 @@ static int stop_handle(struct process *process, int status)
     if (event == PTRACE_EVENT_EXEC) {
         if (!is_probe(process->pid))
             return 0;
+        late = true;
         (void)ptrace(PTRACE_DETACH, process->pid, NULL, 0);
         process->pid = 0;
         return -1;
