@@ -89,14 +89,34 @@ static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shar
     return 0;
 }
 
+/* With the mode as it is given: the caller's umask may take away even our own access. */
+static int directory_make(const char *path, mode_t mode)
+{
+    mode_t mask = umask(0);
+    int r = mkdir(path, mode) < 0 ? -errno : 0;
+    (void)umask(mask); /* cannot fail */
+    return r;
+}
+
+static int file_make(int directory_fd, const char *file, int flags, mode_t mode)
+{
+    mode_t mask = umask(0);
+    int fd = openat(directory_fd, file, flags | O_CREAT | O_NOFOLLOW | O_CLOEXEC, mode);
+    int code = errno;
+    (void)umask(mask); /* cannot fail */
+    errno = code;
+    return fd;
+}
+
 static int open_at_path(const char *path, uid_t owner, bool create,
                         struct lease_directory **ret_directory, struct error *error)
 {
     cleanup_fd int fd = -1;
     /* The last jail may remove it between the two calls. */
     for (int tries = 0; fd < 0 && tries < OPEN_TRIES; tries++) {
-        if (create && mkdir(path, 0700) < 0 && errno != EEXIST)
-            return error_errno(error, -errno, "cannot make the state directory '%s'", path);
+        int made = create ? directory_make(path, 0700) : 0;
+        if (made < 0 && made != -EEXIST)
+            return error_errno(error, made, "cannot make the state directory '%s'", path);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0 && (errno != ENOENT || !create))
             break;
@@ -283,8 +303,7 @@ bool lease_file_is_current(int directory_fd, const char *file, int fd)
 /* Who has the lock of the file of our name? 0: nobody, it is ours now. -EAGAIN: try again. */
 static int claim(struct lease *lease, bool *ret_ending, struct error *error)
 {
-    lease->fd = openat(lease->directory_fd, lease->file,
-                       O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, lease->mode);
+    lease->fd = file_make(lease->directory_fd, lease->file, O_RDWR | O_NONBLOCK, lease->mode);
     if (lease->fd < 0)
         return error_errno(error, -errno, "cannot make the lease '%s'", lease->file);
     struct stat status;
@@ -378,8 +397,7 @@ int lease_write(struct lease *lease, const struct record *record, struct error *
     char temporary[sizeof lease->file + sizeof LEASE_TEMPORARY_SUFFIX];
     (void)snprintf(temporary, sizeof temporary, "%s" LEASE_TEMPORARY_SUFFIX, lease->file);
     (void)unlinkat(lease->directory_fd, temporary, 0); /* what a killed writer may have left */
-    cleanup_fd int fd = openat(lease->directory_fd, temporary,
-                               O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, lease->mode);
+    cleanup_fd int fd = file_make(lease->directory_fd, temporary, O_RDWR | O_EXCL, lease->mode);
     if (fd < 0)
         return error_errno(error, -errno, "cannot write the lease '%s'", lease->file);
     cleanup_buf struct buf text = {0};
