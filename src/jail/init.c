@@ -26,6 +26,7 @@
 #include "jail/program.h"
 #include "jail/sockets.h"
 #include "jail/spawn.h"
+#include "jail/trim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -318,6 +319,8 @@ static void init_obey(struct init *init)
 
 _Noreturn static void init_loop(struct init *init)
 {
+    int idle_ms = MEMORY_TRIM_AFTER_MS;
+
     for (;;) {
         struct pollfd fds[] = {{.fd = init->control_fd, .events = POLLIN},
                                {.fd = init->signal_fd, .events = POLLIN},
@@ -325,9 +328,14 @@ _Noreturn static void init_loop(struct init *init)
         struct signalfd_siginfo info;
 
         bool more = init_reap(init);
+        int ready = poll(fds, ARRAY_LENGTH(fds), more ? 0 : idle_ms);
 
-        if (poll(fds, ARRAY_LENGTH(fds), more ? 0 : -1) < 0)
+        if (ready < 0)
             continue; /* only EINTR: all signals are blocked */
+        if (ready == 0 && !more) {
+            memory_trim();
+            idle_ms = -1;
+        }
         if (fds[1].revents)
             (void)!read(init->signal_fd, &info, sizeof info); /* init_reap() looks for itself */
         if (fds[0].revents)

@@ -17,6 +17,7 @@
 #include "jail/events.h"
 #include "jail/jail.h"
 #include "jail/spawn.h"
+#include "jail/trim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,6 +36,7 @@ struct watch {
     int turn;     /* see control_turn() */
     int status;   /* of the command, once jail->state is JAIL_ENDED */
     int64_t renew_at_ms;
+    int64_t trim_at_ms; /* 0: has been done */
 };
 
 static int64_t now_ms(void)
@@ -55,15 +57,36 @@ static void watch_renew(struct watch *watch)
     watch->renew_at_ms = now_ms() + supervision->renew_interval_ms;
 }
 
-/* Until the next renewal; -1: for ever. */
+static bool renews(const struct watch *watch)
+{
+    return watch->supervision->renew_interval_ms > 0 && watch->supervision->renew;
+}
+
+/* Until something is due; -1: for ever. */
 static int watch_timeout_ms(const struct watch *watch)
 {
+    int64_t due = renews(watch) ? watch->renew_at_ms : INT64_MAX;
     int64_t left;
 
-    if (watch->supervision->renew_interval_ms <= 0 || !watch->supervision->renew)
+    if (watch->trim_at_ms > 0 && watch->trim_at_ms < due)
+        due = watch->trim_at_ms;
+    if (due == INT64_MAX)
         return -1;
-    left = watch->renew_at_ms - now_ms();
+    left = due - now_ms();
     return left < 0 ? 0 : (int)left;
+}
+
+/* Does what is due, however much else there is to do. */
+static void watch_clock(struct watch *watch)
+{
+    int64_t now = now_ms();
+
+    if (renews(watch) && now >= watch->renew_at_ms)
+        watch_renew(watch);
+    if (watch->trim_at_ms > 0 && now >= watch->trim_at_ms) {
+        memory_trim();
+        watch->trim_at_ms = 0;
+    }
 }
 
 static void tell(const struct watch *watch, enum control_kind kind, int value)
@@ -227,8 +250,7 @@ static int watch_run(struct watch *watch, struct error *error)
 
         if (count < 0 && errno != EINTR)
             return error_errno(error, -errno, "cannot wait for the command");
-        if (count == 0)
-            watch_renew(watch);
+        watch_clock(watch);
         if (count <= 0)
             continue;
         /* The signal first: one from the terminal is older than the stop that it caused. */
@@ -247,7 +269,8 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
                           .jail = supervision->jail,
                           .service_pid = supervision->service_pid,
                           .signal_fd = -1,
-                          .renew_at_ms = now_ms() + supervision->renew_interval_ms};
+                          .renew_at_ms = now_ms() + supervision->renew_interval_ms,
+                          .trim_at_ms = now_ms() + MEMORY_TRIM_AFTER_MS};
     struct events none;
     sigset_t all;
     int status;

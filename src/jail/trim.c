@@ -1,0 +1,54 @@
+/* Gives back the memory of the start.
+ *
+ * What netjail has mapped of its own file counts as its memory, although it is the page cache's:
+ * most of it was needed once, before the command ran. Dropped pages come back by themselves when
+ * they are touched, from the cache. Of the heap the free pages go. No privilege, no
+ * allocation. */
+#include "jail/trim.h"
+
+#include <link.h>
+#include <malloc.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define RANGES_MAX 16
+
+struct ranges {
+    struct {
+        uintptr_t from, to;
+    } list[RANGES_MAX];
+    size_t count;
+    uintptr_t page;
+};
+
+static int object_note(struct dl_phdr_info *object, size_t size, void *context)
+{
+    struct ranges *ranges = context;
+
+    (void)size;
+    for (unsigned i = 0; i < object->dlpi_phnum && ranges->count < RANGES_MAX; i++) {
+        const ElfW(Phdr) *part = &object->dlpi_phdr[i];
+        uintptr_t from = object->dlpi_addr + part->p_vaddr;
+        uintptr_t to = (from + part->p_memsz) / ranges->page * ranges->page;
+
+        from = (from + ranges->page - 1) / ranges->page * ranges->page;
+        if (part->p_type != PT_LOAD || (part->p_flags & PF_W) || from >= to)
+            continue;
+        ranges->list[ranges->count].from = from;
+        ranges->list[ranges->count++].to = to;
+    }
+    return 0;
+}
+
+/* All ranges are found before the first is dropped: what runs in between would come back. */
+void memory_trim(void)
+{
+    struct ranges ranges = {.page = (uintptr_t)sysconf(_SC_PAGESIZE)};
+
+    (void)malloc_trim(0);
+    (void)dl_iterate_phdr(object_note, &ranges); /* ends with what object_note() returns */
+    for (size_t i = 0; i < ranges.count; i++)    /* else it stays: no harm */
+        (void)madvise((void *)ranges.list[i].from, ranges.list[i].to - ranges.list[i].from,
+                      MADV_DONTNEED);
+}
