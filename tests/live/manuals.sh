@@ -49,6 +49,11 @@ run_section() { # run_section COMMAND...: one after the other; what it started i
             JAILS[server]=$pid
             wait_for 15 eval 'jail_listens server tcp 80 || jail_listens server tcp 5432'
             ;;
+        *'sleep infinity')
+            (eval "exec $command") > "$T/server" 2>&1 < /dev/null &
+            pids+=("$!")
+            wait_for 15 eval "'$NETJAILCTL' list | grep -q near"
+            ;;
         *) assert_status 0 timeout 20 bash -c "$command" < /dev/null ;;
         esac
     done

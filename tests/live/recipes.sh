@@ -73,6 +73,83 @@ both_only_lo() {
     assert_connect refused "$NETJAIL" -q -p "$E/only-lo.conf" -- tcp ::1 80
 }
 
+# A shell in a jail that runs already has its network and no more.
+root_interactive() {
+    serve_http "$E/publish.conf" published
+    assert_status 0 "$NETJAILCTL" exec published -- ip -o -4 address show dev eth0
+    assert_contains "$out" 10.40.0.10/16
+    assert_connect refused "$NETJAILCTL" exec published -- tcp "$HOST4" 22
+    assert_status 0 "$NETJAILCTL" exec published -- curl -sS --max-time 5 'http://[::1]/'
+    assert_equal "$out" 'it works'
+    run env SHELL=/bin/bash script -qec "'$NETJAILCTL' shell published" /dev/null < <(printf 'ip -o link show eth0\nexit\n')
+    assert_contains "$out" 'eth0@'
+    assert_contains "$out" '[published]'
+    end_jail published
+    run script -qec "'$NETJAIL' -q -p '$E/gateway.conf' bash --norc" /dev/null \
+        < <(printf 'sleep 0 & wait %%1; echo done-$?; ip route; exit\n')
+    assert_contains "$out" done-0
+    assert_contains "$out" 'default via 10.20.0.1'
+}
+
+root_cable() {
+    local blue=("$NETJAIL" -q -p "$E/cable-blue.conf") a
+    serve_http "$E/cable-red.conf" red
+    for a in 192.168.15.1 fd00:15::1; do
+        assert_status 0 "${blue[@]}" ping -nqc1 -W2 "$a"
+        assert_status 0 "${blue[@]}" bash -c "ping -nqc1 -W2 $a > /dev/null; ip neighbour show $a"
+        assert_contains "$out" lladdr
+    done
+    assert_status 0 "${blue[@]}" curl -sS --max-time 5 http://192.168.15.1/
+    assert_equal "$out" 'it works'
+    assert_status 0 "${blue[@]}" curl -sS --max-time 5 'http://[fd00:15::1]/'
+    assert_equal "$out" 'it works'
+    start_jail blue -q -p "$E/cable-blue.conf" bash -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-blue.out"
+    for a in 192.168.15.2 fd00:15::2; do
+        jail_exec red ping -nqc1 -W2 "$a" > /dev/null
+        assert_contains "$(jail_exec red ip neighbour show "$a")" lladdr
+        assert_equal "$(ip neighbour show "$a")" '' "the host's neighbours"
+        assert_no_connect -- tcp "$a" 80
+    done
+    end_jail blue
+    wait_for 5 eval '! jail_exec red ip link show toblue'
+    jail_runs_or_fail red
+    end_jail red
+    assert_status 125 "${blue[@]}" true
+    assert_contains "$err" "jail 'red' does not run"
+}
+
+chain() { # chain LAST: the jails near, hop-2 ... hop-LAST, each with a web server
+    local number previous=near
+    serve_http "$E/chain-near.conf" near
+    for ((number = 2; number <= $1; number++)); do
+        serve_http "$E/chain-hop.conf" "hop-$number" -D "number=$number" -D "previous=$previous"
+        previous=hop-$number
+    done
+}
+
+root_chain() {
+    local a number
+    chain 4
+    for number in 2 3 4; do
+        for a in "10.70.$number.2" "[fd00:70:$number::2]"; do
+            assert_equal "$(fetch "http://$a/")" 'it works' "hop $number at $a"
+        done
+        ping -nqc1 -W2 "10.70.$number.2" > /dev/null || fail "no ping from 10.70.$number.2"
+    done
+    # The forwarding rules of the routers: no other port, and nothing from the end of the chain to the host.
+    assert_no_connect -- tcp 10.70.4.2 81
+    serve_host tcp 0.0.0.0 80
+    assert_no_connect jail_exec hop-4 -- tcp 10.69.0.1 80
+    # The one in the middle ends: the others run on, and there is no way any more.
+    end_jail hop-3
+    jail_runs_or_fail hop-4
+    assert_equal "$(fetch http://10.70.2.2/)" 'it works'
+    assert_no_connect -- tcp 10.70.4.2 80
+    for number in 4 2; do end_jail "hop-$number"; done
+    end_jail near
+}
+
 root_bridge() {
     start_jail database -q -p "$E/bridge-database.conf" socat TCP6-LISTEN:5432,fork,reuseaddr EXEC:cat
     wait_for 10 jail_listens database tcp 5432
