@@ -49,7 +49,7 @@
 /* Descriptors of one connection (two sockets, two pipes) and of one UDP flow; and what the service
  * needs besides: its own, the stock of jail sockets, idle pipes. */
 #define CONNECTION_FDS 6
-#define FLOW_FDS       1
+#define FLOW_FDS       2
 #define OTHER_FDS      256
 
 /* After the jail's end: how long connections may deliver what they hold, and how often we look. */

@@ -11,7 +11,9 @@
 #include "service/protocol.h"
 #include "service/queue_packet.h"
 #include "service/reach.h"
+#include "service/relay_errors.h"
 #include "service/relay_tcp.h"
+#include "service/relay_udp.h"
 #include "service/verdicts.h"
 
 #include <errno.h>
@@ -29,6 +31,8 @@ struct relay {
     struct reach *reach;
     struct verdicts *verdicts;
     struct relay_tcp *tcp;
+    struct relay_errors *errors;
+    struct relay_udp *udp;
     struct loop_source queue;
     uint8_t buffer[65536];
 };
@@ -85,6 +89,23 @@ static int open_parts(struct relay *relay, int route_fd, struct error *error)
     return code;
 }
 
+static int open_udp(struct relay *relay, struct error *error)
+{
+    const struct relay_ground *ground = &relay->ground;
+    int icmp4 = take_fd_of(relay, RELAY_FD_ICMP4);
+    int icmp6 = take_fd_of(relay, RELAY_FD_ICMP6);
+    int code = relay_errors_new(icmp4, icmp6, &relay->errors, error);
+
+    if (code == 0)
+        code = relay_udp_new(ground->loop, ground->supply, relay->reach, relay->errors, ground->log,
+                             ground->limit, &relay->udp, error);
+    if (code == 0)
+        code = relay_udp_listen(relay->udp, take_fd_of(relay, RELAY_FD_UDP4), error);
+    if (code == 0)
+        code = relay_udp_listen(relay->udp, take_fd_of(relay, RELAY_FD_UDP6), error);
+    return code;
+}
+
 static int open_queue(struct relay *relay, struct error *error)
 {
     int code;
@@ -113,6 +134,8 @@ int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
         relay->fds[i] = fds[i];
     code = open_parts(relay, route_fd, error);
     if (code == 0)
+        code = open_udp(relay, error);
+    if (code == 0)
         code = open_queue(relay, error);
     if (code < 0) {
         relay_free(relay);
@@ -136,6 +159,8 @@ void relay_free(struct relay *relay)
         loop_unwatch(relay->ground.loop, &relay->queue);
         (void)close(relay->queue.fd); /* the supervisor has its own */
     }
+    relay_udp_free(relay->udp);
+    relay_errors_free(relay->errors);
     relay_tcp_free(relay->tcp);
     verdicts_free(relay->verdicts);
     reach_free(relay->reach);

@@ -1,0 +1,505 @@
+/* UDP that the jail sends.
+ *
+ * Every datagram that the rules admit arrives at one transparent socket per family, with the
+ * address that it was sent to. A flow is who sent to whom: it has a connected socket outside, whose
+ * answers and errors are only those of the one it asked. An answer must come from the address that
+ * was asked, so it leaves from a socket of the jail that is bound to that address (all addresses
+ * are local there); flows to the same address share it.
+ *
+ * Bounded: flows by the limit (the longest idle one makes room), 60 s without a datagram end a
+ * flow. No privilege; the jail and the network are hostile. What must not happen: a datagram sent
+ * outside without reach_check() having allowed its flow; a reply socket that is connected or that
+ * receives (tproxy would take it for the destination). */
+#include "service/relay_udp.h"
+
+#include "service/endpoint.h"
+#include "service/log.h"
+#include "service/loop.h"
+#include "service/reach.h"
+#include "service/relay_errors.h"
+#include "service/supply.h"
+#include "service/udp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/tree.h>
+#include <unistd.h>
+
+#define DATAGRAM_MAX        65536
+#define DATAGRAMS_PER_ROUND 64
+#define LISTENERS_MAX       2
+
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78 /* linux/in6.h */
+#endif
+
+/* An address of the outside as the jail sees it, and the socket that answers from it. */
+struct reply {
+    struct addr addr;
+    uint16_t port;
+    struct relay_udp *relay;
+    int fd; /* -1: not here yet */
+    bool failed;
+    struct supply_wait wait;
+    size_t users; /* flows */
+    RB_ENTRY(reply) node;
+};
+
+/* Compared with memcmp: zeroed before it is filled. */
+struct relayed_key {
+    struct addr source;
+    struct addr destination;
+    uint16_t source_port;
+    uint16_t port;
+};
+
+struct relayed {
+    struct relayed_key key;
+    struct relay_udp *relay;
+    struct loop_source outer; /* connected outside; fd -1: none */
+    struct reply *reply;
+    struct reach_targets targets;
+    size_t target;
+    uint64_t used_ms;
+    RB_ENTRY(relayed) node;
+    TAILQ_ENTRY(relayed) age;
+};
+
+RB_HEAD(reply_tree, reply);
+RB_HEAD(relayed_tree, relayed);
+TAILQ_HEAD(relayed_list, relayed);
+
+struct relay_udp {
+    struct loop *loop;
+    struct supply *supply;
+    struct reach *reach;
+    struct relay_errors *errors;
+    struct service_log *log;
+    uint32_t limit;
+    uint32_t count;
+    struct relayed_tree flows;
+    struct relayed_list ages; /* longest idle first */
+    struct reply_tree replies;
+    struct loop_timer timer;
+    struct loop_source listeners[LISTENERS_MAX];
+    size_t listeners_count;
+    uint8_t datagram[DATAGRAM_MAX];
+};
+
+static int relayed_compare(const struct relayed *a, const struct relayed *b)
+{
+    const void *key_a = &a->key;
+    const void *key_b = &b->key;
+
+    return memcmp(key_a, key_b, sizeof a->key);
+}
+
+static int reply_compare(const struct reply *a, const struct reply *b)
+{
+    int order = addr_compare(&a->addr, &b->addr);
+
+    return order ? order : (int)a->port - (int)b->port;
+}
+
+RB_GENERATE_INTERNAL(relayed_tree, relayed, node, relayed_compare, static __attribute__((unused)))
+RB_GENERATE_INTERNAL(reply_tree, reply, node, reply_compare, static __attribute__((unused)))
+
+static void reply_release(struct reply *reply)
+{
+    struct relay_udp *relay = reply->relay;
+
+    if (--reply->users > 0)
+        return;
+    supply_cancel(relay->supply, &reply->wait);
+    if (reply->fd >= 0)
+        (void)close(reply->fd); /* datagrams: nothing is owed */
+    RB_REMOVE(reply_tree, &relay->replies, reply);
+    free(reply);
+}
+
+static void close_outer(struct relayed *flow)
+{
+    if (flow->outer.fd < 0)
+        return;
+    loop_unwatch(flow->relay->loop, &flow->outer);
+    (void)close(flow->outer.fd); /* the same */
+    flow->outer.fd = -1;
+}
+
+static void flow_end(struct relayed *flow)
+{
+    struct relay_udp *relay = flow->relay;
+
+    close_outer(flow);
+    if (flow->reply)
+        reply_release(flow->reply);
+    RB_REMOVE(relayed_tree, &relay->flows, flow);
+    TAILQ_REMOVE(&relay->ages, flow, age);
+    relay->count--;
+    free(flow);
+}
+
+static void touch(struct relayed *flow)
+{
+    flow->used_ms = loop_now_ms(flow->relay->loop);
+    TAILQ_REMOVE(&flow->relay->ages, flow, age);
+    TAILQ_INSERT_TAIL(&flow->relay->ages, flow, age);
+}
+
+static void expire(void *context)
+{
+    struct relay_udp *relay = context;
+    uint64_t now_ms = loop_now_ms(relay->loop);
+    struct relayed *flow;
+
+    while ((flow = TAILQ_FIRST(&relay->ages)) && flow->used_ms + UDP_IDLE_MS <= now_ms)
+        flow_end(flow);
+    if (flow)
+        loop_arm(relay->loop, &relay->timer, flow->used_ms + UDP_IDLE_MS - now_ms);
+}
+
+static void tell(struct relay_udp *relay, const struct relayed_key *key, int refusal)
+{
+    relay_errors_send(relay->errors, &key->source, key->source_port, &key->destination, key->port,
+                      refusal);
+}
+
+/* An earlier datagram came to nothing. The flow stays: the program may try again. */
+static void outer_failed(struct relayed *flow, int error_number)
+{
+    int refusal = reach_refusal(error_number);
+
+    if (refusal)
+        tell(flow->relay, &flow->key, refusal);
+    if (flow->targets.count < 2)
+        return;
+    close_outer(flow); /* host.netjail: the next datagram tries the other loopback address */
+    flow->target = (flow->target + 1) % flow->targets.count;
+}
+
+static bool is_refusal(int code)
+{
+    return code == ECONNREFUSED || code == EHOSTUNREACH || code == ENETUNREACH || code == EACCES ||
+           code == EPERM || code == EADDRNOTAVAIL || code == EHOSTDOWN || code == ENETDOWN;
+}
+
+static void answer(struct relayed *flow, size_t length)
+{
+    struct endpoint to = endpoint_of(&flow->key.source, flow->key.source_port);
+
+    /* An answer that cannot be sent is a datagram lost. */
+    (void)sendto(flow->reply->fd, flow->relay->datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL,
+                 &to.any, to.length);
+}
+
+static void outer_ready(void *context, uint32_t events)
+{
+    struct relayed *flow = context;
+    struct relay_udp *relay = flow->relay;
+
+    (void)events; /* recv() tells errors, too */
+    if (flow->reply->fd < 0) {
+        loop_unwatch(relay->loop, &flow->outer); /* watched again when it is there */
+        return;
+    }
+    for (int i = 0; i < DATAGRAMS_PER_ROUND; i++) {
+        ssize_t got = recv(flow->outer.fd, relay->datagram, sizeof relay->datagram, MSG_DONTWAIT);
+
+        if (got < 0 && is_refusal(errno))
+            outer_failed(flow, errno);
+        if (got < 0)
+            return;
+        touch(flow);
+        answer(flow, (size_t)got);
+    }
+}
+
+static void watch_outer(struct relayed *flow)
+{
+    if (flow->outer.fd >= 0 && !flow->outer.watched &&
+        loop_watch(flow->relay->loop, &flow->outer, EPOLLIN) < 0)
+        close_outer(flow); /* the next datagram tries again */
+}
+
+/* Binds the socket to an address of the outside. IPv4 finds it local by the jail's routes; IPv6
+ * wants to be told that it need not be on an interface. */
+static bool reply_bind(const struct reply *reply)
+{
+    struct endpoint endpoint = endpoint_of(&reply->addr, reply->port);
+    const int on = 1;
+
+    if (reply->addr.family == ADDR_V6 &&
+        setsockopt(reply->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) < 0)
+        return false;
+    return bind(reply->fd, &endpoint.any, endpoint.length) == 0;
+}
+
+static void reply_came(void *context, int fd)
+{
+    struct reply *reply = context;
+    struct relayed *flow;
+
+    reply->fd = fd >= 0 ? fd : -1;
+    if (fd < 0 || !reply_bind(reply)) {
+        if (fd >= 0)
+            (void)close(fd); /* not bound: of no use */
+        reply->fd = -1;
+        reply->failed = true;
+        return;
+    }
+    /* Flows that have been waiting: few, since a reply socket is there within a round trip. */
+    RB_FOREACH(flow, relayed_tree, &reply->relay->flows)
+    if (flow->reply == reply)
+        watch_outer(flow);
+}
+
+static struct reply *reply_get(struct relay_udp *relay, const struct relayed_key *key)
+{
+    struct reply wanted = {.addr = key->destination, .port = key->port};
+    struct reply *reply = RB_FIND(reply_tree, &relay->replies, &wanted);
+
+    if (!reply) {
+        reply = calloc(1, sizeof *reply);
+        if (!reply)
+            return NULL;
+        reply->addr = key->destination;
+        reply->port = key->port;
+        reply->relay = relay;
+        reply->fd = -1;
+        reply->users = 1;
+        reply->wait = (struct supply_wait){.ready = reply_came, .context = reply};
+        RB_INSERT(reply_tree, &relay->replies, reply);
+    } else {
+        reply->users++;
+    }
+    if (reply->fd < 0 && !reply->wait.queued) {
+        reply->failed = false;
+        supply_take(relay->supply, supply_kind(IPPROTO_UDP, key->destination.family), &reply->wait);
+    }
+    return reply;
+}
+
+static bool open_outer(struct relayed *flow)
+{
+    const struct addr *addr = &flow->targets.addrs[flow->target];
+    struct endpoint endpoint = endpoint_of(addr, flow->key.port);
+
+    flow->outer.fd = socket(addr->family == ADDR_V4 ? AF_INET : AF_INET6,
+                            SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (flow->outer.fd < 0)
+        return false;
+    if (connect(flow->outer.fd, &endpoint.any, endpoint.length) < 0) {
+        int code = errno;
+
+        close_outer(flow);
+        errno = code;
+        return false;
+    }
+    watch_outer(flow);
+    return flow->outer.fd >= 0;
+}
+
+static struct relayed *flow_new(struct relay_udp *relay, const struct relayed_key *key,
+                                const struct reach_targets *targets)
+{
+    struct relayed *flow;
+
+    if (relay->count >= relay->limit) {
+        service_log_limit(relay->log, "limit of %u UDP flows reached: the oldest one ends",
+                          relay->limit);
+        flow_end(TAILQ_FIRST(&relay->ages));
+    }
+    flow = calloc(1, sizeof *flow);
+    if (!flow)
+        return NULL;
+    flow->key = *key;
+    flow->relay = relay;
+    flow->targets = *targets;
+    flow->outer = (struct loop_source){.fd = -1, .ready = outer_ready, .context = flow};
+    flow->used_ms = loop_now_ms(relay->loop);
+    RB_INSERT(relayed_tree, &relay->flows, flow);
+    TAILQ_INSERT_TAIL(&relay->ages, flow, age);
+    relay->count++;
+    if (!relay->timer.armed)
+        loop_arm(relay->loop, &relay->timer, UDP_IDLE_MS);
+    flow->reply = reply_get(relay, key);
+    if (flow->reply)
+        return flow;
+    flow_end(flow);
+    return NULL;
+}
+
+/* The flow of a datagram, made when the policy and the host's routes allow it. */
+static struct relayed *flow_get(struct relay_udp *relay, const struct relayed_key *key)
+{
+    struct relayed wanted;
+    struct relayed *flow;
+    struct reach_targets targets;
+    const struct packet packet = {.direction = DIRECTION_OUT,
+                                  .protocol = IPPROTO_UDP,
+                                  .source = key->source,
+                                  .destination = key->destination,
+                                  .port = key->port};
+    int refusal;
+
+    memset(&wanted, 0, sizeof wanted);
+    wanted.key = *key;
+    flow = RB_FIND(relayed_tree, &relay->flows, &wanted);
+    if (flow)
+        return flow;
+    refusal = reach_check(relay->reach, &packet, &targets);
+    if (refusal) {
+        tell(relay, key, refusal);
+        return NULL;
+    }
+    return flow_new(relay, key, &targets);
+}
+
+static void carry(struct relay_udp *relay, const struct relayed_key *key, size_t length)
+{
+    struct relayed *flow = flow_get(relay, key);
+
+    if (!flow)
+        return;
+    touch(flow);
+    if (flow->outer.fd < 0 && !open_outer(flow)) {
+        outer_failed(flow, errno);
+        return;
+    }
+    if (send(flow->outer.fd, relay->datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        return;
+    /* Often the refusal of the datagram before; then this one was not sent. */
+    if (is_refusal(errno))
+        outer_failed(flow, errno);
+}
+
+/* Where the datagram was sent (IP_ORIGDSTADDR, ip(7)). */
+static bool read_destination(struct msghdr *message, struct relayed_key *key)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        struct endpoint endpoint = {.length = 0};
+
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_ORIGDSTADDR &&
+            c->cmsg_len >= CMSG_LEN(sizeof endpoint.v4))
+            memcpy(&endpoint.v4, CMSG_DATA(c), sizeof endpoint.v4);
+        else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_ORIGDSTADDR &&
+                 c->cmsg_len >= CMSG_LEN(sizeof endpoint.v6))
+            memcpy(&endpoint.v6, CMSG_DATA(c), sizeof endpoint.v6);
+        else
+            continue;
+        return endpoint_read(&endpoint, &key->destination, &key->port);
+    }
+    return false;
+}
+
+/* One datagram into relay->datagram; its length, or a negative errno. */
+static ssize_t receive(struct relay_udp *relay, int fd, struct relayed_key *key)
+{
+    struct endpoint from = {.length = sizeof from.v6};
+    struct iovec iovec = {.iov_base = relay->datagram, .iov_len = sizeof relay->datagram};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct sockaddr_in6)) + CMSG_SPACE(64)];
+    } control;
+    struct msghdr message = {.msg_name = &from.any,
+                             .msg_namelen = from.length,
+                             .msg_iov = &iovec,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+
+    if (got < 0)
+        return -errno;
+    memset(key, 0, sizeof *key);
+    if (!endpoint_read(&from, &key->source, &key->source_port) || key->source_port == 0 ||
+        !read_destination(&message, key) || key->port == 0)
+        return -EPROTO;
+    return got;
+}
+
+static void listener_ready(struct relay_udp *relay, int fd)
+{
+    for (int i = 0; i < DATAGRAMS_PER_ROUND; i++) {
+        struct relayed_key key;
+        ssize_t got = receive(relay, fd, &key);
+
+        if (got == -EAGAIN)
+            return;
+        if (got >= 0)
+            carry(relay, &key, (size_t)got);
+    }
+}
+
+static void listener4_ready(void *context, uint32_t events)
+{
+    struct relay_udp *relay = context;
+
+    (void)events; /* level-triggered: what is left comes again */
+    listener_ready(relay, relay->listeners[0].fd);
+}
+
+static void listener6_ready(void *context, uint32_t events)
+{
+    struct relay_udp *relay = context;
+
+    (void)events; /* the same */
+    listener_ready(relay, relay->listeners[1].fd);
+}
+
+int relay_udp_listen(struct relay_udp *relay, int fd, struct error *error)
+{
+    struct loop_source *source = &relay->listeners[relay->listeners_count];
+
+    *source =
+        (struct loop_source){.fd = fd,
+                             .ready = relay->listeners_count ? listener6_ready : listener4_ready,
+                             .context = relay};
+    relay->listeners_count++;
+    if (loop_watch(relay->loop, source, EPOLLIN) < 0)
+        return error_set(error, -EIO, "cannot watch descriptor %d", fd);
+    return 0;
+}
+
+int relay_udp_new(struct loop *loop, struct supply *supply, struct reach *reach,
+                  struct relay_errors *errors, struct service_log *log, uint32_t limit,
+                  struct relay_udp **ret_relay, struct error *error)
+{
+    struct relay_udp *relay = calloc(1, sizeof *relay);
+
+    if (!relay)
+        return error_errno(error, -ENOMEM, "cannot start the relay");
+    relay->loop = loop;
+    relay->supply = supply;
+    relay->reach = reach;
+    relay->errors = errors;
+    relay->log = log;
+    relay->limit = limit;
+    RB_INIT(&relay->flows);
+    RB_INIT(&relay->replies);
+    TAILQ_INIT(&relay->ages);
+    relay->timer = (struct loop_timer){.due = expire, .context = relay};
+    *ret_relay = relay;
+    return 0;
+}
+
+void relay_udp_free(struct relay_udp *relay)
+{
+    struct relayed *flow;
+
+    if (!relay)
+        return;
+    while ((flow = TAILQ_FIRST(&relay->ages)))
+        flow_end(flow);
+    while (relay->listeners_count > 0) {
+        struct loop_source *source = &relay->listeners[--relay->listeners_count];
+
+        loop_unwatch(relay->loop, source);
+        (void)close(source->fd); /* datagrams: nothing is owed */
+    }
+    loop_disarm(relay->loop, &relay->timer);
+    free(relay);
+}
