@@ -127,6 +127,25 @@ static void parse_statements(const struct options *options, struct transcript *t
     }
 }
 
+/* `--allow 'out ...'` says that something shall be reached: without any link by the relay, which
+ * needs no privilege. */
+static void imply_relay(const struct options *options, struct transcript *transcript)
+{
+    const struct policy *policy = transcript->policy;
+    bool out = false;
+
+    for (size_t i = 0; i < policy->rules_count; i++) {
+        const struct rule *rule = &policy->rules[i];
+
+        out = out || (rule->direction == DIRECTION_OUT && rule->verdict == VERDICT_ALLOW &&
+                      strcmp(policy->sources.list[rule->where.source - 1].name,
+                             "option --allow") == 0);
+    }
+    if (out && policy->links_count == 0 && !options->net)
+        transcript_parse(transcript, "option --allow", NULL, "link relay", strlen("link relay"),
+                         true);
+}
+
 /* Everything that is to be parsed. The file's text stays until the transcript has been written. */
 static int parse_all(const struct options *options, struct transcript *transcript,
                      struct trusted_file *file, struct error *error)
@@ -144,6 +163,7 @@ static int parse_all(const struct options *options, struct transcript *transcrip
     }
     parse_net(options, transcript);
     parse_statements(options, transcript);
+    imply_relay(options, transcript);
     return 0;
 }
 
