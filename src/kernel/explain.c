@@ -31,6 +31,14 @@ static void hint_missing_feature(const struct op *op, struct error *error)
         error_hint(error, "the kernel has no bridges: load the module (modprobe bridge)");
     else if (op->kind == OP_VETH_ADD)
         error_hint(error, "the kernel has no veth links: load the module (modprobe veth)");
+    else if (op->kind == OP_CHILD_ADD)
+        error_hint(error,
+                   "the kernel has no %s: load the module (modprobe %s), or use one that has "
+                   "CONFIG_%s",
+                   op->child.kind, op->child.kind,
+                   strcmp(op->child.kind, "ipvlan") == 0 ? "IPVLAN" : "MACVLAN");
+    else if (op->kind == OP_QDISC_ADD)
+        error_hint(error, "the kernel has no token buckets: load the module (modprobe sch_tbf)");
     else if (is_nft(op->kind))
         error_hint(error, "the kernel lacks a part of nftables: load its modules (modprobe "
                           "nf_tables nft_ct nft_nat nft_masq nft_reject_inet nft_fib_inet "
@@ -85,6 +93,13 @@ static void add_hint(const struct op *op, int code, struct error *error)
         hint_missing_feature(op, error);
     else if (code == -EEXIST)
         hint_exists(op, error);
+    else if (op->kind == OP_QDISC_ADD && code == -ENOENT)
+        hint_missing_feature(op, error);
+    else if (op->kind == OP_CHILD_ADD && (code == -EBUSY || code == -EINVAL))
+        error_hint(error,
+                   "'%s' cannot be shared like this: it is a member of a bridge or bond, has the "
+                   "other kind or a 'passthru' link already, or carries no Ethernet",
+                   op->child.parent);
     else if (code == -EXFULL && op->kind == OP_VETH_ADD)
         error_hint(error, "a bridge takes 1,023 links: use a second network");
     else if (code == -ENETUNREACH && op->kind == OP_ROUTE_ADD)

@@ -247,6 +247,54 @@ static int add_veth(struct nl *nl, const struct op *op, int netns_fd, bool has_i
     return finish_link(nl, details, has_ipv6, failure);
 }
 
+static void put_child_mode(struct nlmsghdr *message, const struct op *op)
+{
+    static const struct {
+        const char *mode;
+        uint32_t macvlan;
+        uint16_t ipvlan;
+    } modes[] = {
+        {"bridge", MACVLAN_MODE_BRIDGE, 0}, {"private", MACVLAN_MODE_PRIVATE, 0},
+        {"vepa", MACVLAN_MODE_VEPA, 0},     {"passthru", MACVLAN_MODE_PASSTHRU, 0},
+        {"l2", 0, IPVLAN_MODE_L2},          {"l3", 0, IPVLAN_MODE_L3},
+        {"l3s", 0, IPVLAN_MODE_L3S},
+    };
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        if (strcmp(modes[i].mode, op->child.mode) != 0)
+            continue;
+        if (modes[i].macvlan)
+            mnl_attr_put_u32(message, IFLA_MACVLAN_MODE, modes[i].macvlan);
+        else
+            mnl_attr_put_u16(message, IFLA_IPVLAN_MODE, modes[i].ipvlan);
+    }
+}
+
+/* Made by the parent's namespace in the jail's, where it gets its name. */
+static int add_child(struct nl *nl, const struct op *op, int netns_fd, struct nl_failure *failure)
+{
+    struct rtnl_link parent;
+    int r = rtnl_get_link(nl, op->child.parent, &parent, failure);
+    if (r < 0)
+        return r;
+    struct request request;
+    link_request(&request, NLM_F_CREATE | NLM_F_EXCL);
+    struct nlmsghdr *message = request.message;
+    mnl_attr_put_strz(message, IFLA_IFNAME, op->child.name);
+    mnl_attr_put_u32(message, IFLA_LINK, (uint32_t)parent.index);
+    mnl_attr_put_u32(message, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+    if (op->child.has_mac)
+        mnl_attr_put(message, IFLA_ADDRESS, sizeof op->child.mac.bytes, op->child.mac.bytes);
+    if (op->child.mtu > 0)
+        mnl_attr_put_u32(message, IFLA_MTU, op->child.mtu);
+    struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO);
+    mnl_attr_put_strz(message, IFLA_INFO_KIND, op->child.kind);
+    struct nlattr *data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
+    put_child_mode(message, op);
+    mnl_attr_nest_end(message, data);
+    mnl_attr_nest_end(message, info);
+    return send_request(nl, &request, failure);
+}
+
 static uint8_t os_family(uint8_t family)
 {
     return family == ADDR_V4 ? AF_INET : AF_INET6;
@@ -386,6 +434,10 @@ static int carry_out(struct nl *nl, const struct op *op, int netns_fd, bool has_
         return add_bridge(nl, op, has_ipv6, failure);
     case OP_VETH_ADD:
         return add_veth(nl, op, netns_fd, has_ipv6, failure);
+    case OP_CHILD_ADD:
+        return add_child(nl, op, netns_fd, failure);
+    case OP_QDISC_ADD:
+        return rtnl_add_qdisc(nl, op, failure);
     case OP_ADDRESS_ADD:
         return change_address(nl, op, failure);
     case OP_LINK_UP:

@@ -54,6 +54,9 @@ int rtnl_get_link(struct nl *nl, const char *name, struct rtnl_link *ret_link,
 int rtnl_op(struct nl *nl, const struct plan *plan, const struct op *op, int netns_fd,
             bool has_ipv6, struct error *error);
 
+/* OP_QDISC_ADD: adds the token bucket and compares what the kernel made of it. */
+int rtnl_add_qdisc(struct nl *nl, const struct op *op, struct nl_failure *failure);
+
 /* For the dumps and the fuzzer: false when the message is malformed or not of this kind. */
 bool rtnl_parse_link(const struct nlmsghdr *message, struct rtnl_link *ret_link);
 bool rtnl_parse_address(const struct nlmsghdr *message, struct rtnl_address *ret_address);

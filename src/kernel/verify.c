@@ -69,11 +69,31 @@ static bool is_fallback_device(const struct rtnl_link *link)
     return false;
 }
 
+/* The name in the jail of the link that an op makes, and the address that it is given; NULL. */
+static const char *made_link(const struct op *op, const struct mac **ret_mac)
+{
+    *ret_mac = NULL;
+    if (op->kind == OP_VETH_ADD) {
+        *ret_mac = &op->veth.jail_mac;
+        return op->veth.jail_name;
+    }
+    if (op->kind != OP_CHILD_ADD)
+        return NULL;
+    if (op->child.has_mac)
+        *ret_mac = &op->child.mac;
+    return op->child.name;
+}
+
 static const struct op *planned_link(const struct plan *plan, const char *name)
 {
-    for (size_t i = 0; i < plan->ops_count; i++)
-        if (plan->ops[i].kind == OP_VETH_ADD && strcmp(plan->ops[i].veth.jail_name, name) == 0)
+    const struct mac *mac;
+
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const char *made = made_link(&plan->ops[i], &mac);
+
+        if (made && strcmp(made, name) == 0)
             return &plan->ops[i];
+    }
     return NULL;
 }
 
@@ -94,7 +114,9 @@ static int check_links(struct verification *v)
         if (!op)
             return error_set(v->error, -EUCLEAN, "the jail has a link '%s' that nobody asked for",
                              link->name);
-        if (memcmp(&link->mac, &op->veth.jail_mac, sizeof link->mac) != 0) {
+        const struct mac *mac;
+        (void)made_link(op, &mac); /* the name is known */
+        if (mac && memcmp(&link->mac, mac, sizeof link->mac) != 0) {
             v->error->where = op->position;
             return error_set(v->error, -EUCLEAN, "the jail's link '%s' has a foreign MAC address",
                              link->name);
@@ -106,8 +128,10 @@ static int check_links(struct verification *v)
 static int check_op_link(struct verification *v, const struct op *op)
 {
     bool must_be_up = op->kind == OP_LINK_UP && op->where == WHERE_JAIL;
-    const char *name = op->kind == OP_VETH_ADD ? op->veth.jail_name : op->ifname;
-    if (!must_be_up && op->kind != OP_VETH_ADD)
+    const struct mac *mac;
+    const char *made = made_link(op, &mac);
+    const char *name = made ? made : op->ifname;
+    if (!must_be_up && !made)
         return 0;
     const struct rtnl_link *link = find_name(v, name);
     if (link && (!must_be_up || link->flags & IFF_UP))

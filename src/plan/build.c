@@ -136,6 +136,20 @@ static void build_forward_sysctls(struct build *build)
     }
 }
 
+/* Neighbours outside may remember who had the address before: a new interface announces itself. */
+static void build_notify_sysctls(struct build *build)
+{
+    for (size_t i = 0; i < build->links_count; i++) {
+        if (!build->links[i].is_child)
+            continue;
+        push_sysctl(build, "net/ipv4/conf/default/arp_notify", "1", false,
+                    build->links[i].link->where);
+        push_sysctl(build, "net/ipv6/conf/default/ndisc_notify", "1", true,
+                    build->links[i].link->where);
+        return;
+    }
+}
+
 /* Before any link exists. The link-local address stays what the MAC says (addr_gen_mode 0), since
  * that is what the host pins. */
 static void build_link_sysctls(struct build *build)
@@ -164,6 +178,7 @@ static void build_link_sysctls(struct build *build)
     };
 
     build_forward_sysctls(build);
+    build_notify_sysctls(build);
     for (size_t i = 0; i < sizeof sysctls / sizeof sysctls[0]; i++)
         push_sysctl(build, sysctls[i].path, sysctls[i].value, sysctls[i].optional,
                     (struct position){0});

@@ -20,7 +20,9 @@ struct link_plan {
     const struct link *link;
     const struct network *network; /* NULL: a cable */
     bool on_host;                  /* it has an end on the host: bridge, veth host */
-    bool is_peer;                  /* a cable to another jail, plan->peers[peer] */
+    bool is_child; /* macvlan, ipvlan: its frames leave by an interface of the host */
+    bool has_mac;  /* jail_mac is what the link has; else it is known by the kernel */
+    bool is_peer;  /* a cable to another jail, plan->peers[peer] */
     uint16_t peer;
     char host_name[IFNAME_SIZE];  /* the host's end, or that in the other jail */
     char outer_name[IFNAME_SIZE]; /* where the host has its address: the bridge or host_name */
@@ -88,6 +90,13 @@ void build_plan_known(struct build *build);
 
 /* Finds the jail that a cable leads to. */
 void build_resolve_peer(struct build *build, struct link_plan *link);
+
+/* macvlan, ipvlan: the interface that they share. */
+void build_check_child(struct build *build, const struct link_plan *link);
+void build_child(struct build *build, const struct link_plan *link);
+
+/* `rate` of a link, on both ends. */
+void build_rate(struct build *build, const struct link_plan *link);
 
 /* Has the jail nothing to judge: no link, no rule, and nobody who could lay a cable to it? */
 bool build_judges_nothing(const struct build *build);

@@ -78,6 +78,8 @@ static void choose_names(struct build *build, struct link_plan *link)
 {
     if (link->is_peer) {
         choose_peer_name(build, link);
+    } else if (!link->on_host) {
+        ; /* all of it is in the jail */
     } else if (link->link->host_ifname) {
         name_copy(link->host_name, link->link->host_ifname);
         check_host_name(build, link);
@@ -99,6 +101,11 @@ static void add_link(struct build *build, const struct link *link)
 
     entry->link = link;
     entry->on_host = link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST;
+    entry->is_child = link->kind == LINK_MACVLAN || link->kind == LINK_IPVLAN;
+    entry->has_mac = link->kind != LINK_IPVLAN &&
+                     !(link->kind == LINK_MACVLAN && link->mode && !strcmp(link->mode, "passthru"));
+    if (entry->is_child)
+        build_check_child(build, entry);
     if (link->kind == LINK_VETH_JAIL)
         build_resolve_peer(build, entry);
     if (link->kind == LINK_BRIDGE) {
@@ -115,8 +122,7 @@ void build_resolve_links(struct build *build)
     for (size_t i = 0; i < build->policy->links_count; i++) {
         const struct link *link = &build->policy->links[i];
 
-        if (link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST ||
-            link->kind == LINK_VETH_JAIL)
+        if (link->kind != LINK_DEVICE && link->kind != LINK_RELAY && link->kind != LINK_JOIN)
             add_link(build, link);
         else if (link->kind != LINK_RELAY) /* relay.c */
             (void)build_error(build, NULL, link->where, "this kind of link is not available yet");
@@ -195,6 +201,15 @@ static void emit_veth(struct build *build, const struct link_plan *link)
         emit_accept_dad(build, link);
 }
 
+static void emit_link(struct build *build, const struct link_plan *link)
+{
+    if (link->is_child)
+        build_child(build, link);
+    else
+        emit_veth(build, link);
+    build_rate(build, link);
+}
+
 static bool prefixes_cover(const struct prefixes *prefixes, const struct addr *addr)
 {
     for (size_t i = 0; i < prefixes->list_count; i++)
@@ -247,7 +262,7 @@ static void emit_outer_routes(struct build *build, const struct link_plan *link)
 {
     const struct link *text = link->link;
 
-    for (size_t i = 0; !link->network && i < link->addresses.list_count; i++) {
+    for (size_t i = 0; !link->network && !link->is_child && i < link->addresses.list_count; i++) {
         struct prefix host = whole(&link->addresses.list[i].addr);
 
         if (!prefixes_cover(&link->outer_addresses, &host.addr))
@@ -274,13 +289,14 @@ static void emit_jail_end(struct build *build, const struct link_plan *link)
 
 static void emit_outer_op(struct build *build, const struct link_plan *link, enum op_kind kind)
 {
-    name_copy(push_outer(build, link, kind, link->link->where)->ifname, link->host_name);
+    if (link->on_host || link->is_peer)
+        name_copy(push_outer(build, link, kind, link->link->where)->ifname, link->host_name);
 }
 
 void build_links(struct build *build)
 {
     for (size_t i = 0; i < build->links_count; i++)
-        emit_veth(build, &build->links[i]);
+        emit_link(build, &build->links[i]);
     for (size_t i = 0; i < build->links_count; i++)
         emit_jail_end(build, &build->links[i]);
     for (size_t i = 0; i < build->links_count; i++)

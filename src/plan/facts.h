@@ -64,7 +64,8 @@ struct facts {
     int8_t all_forwarding6;
     bool has_force_forwarding; /* net.ipv6.conf.*.force_forwarding, Linux 6.17 */
     bool has_ipv6;
-    bool bridge_nf4; /* net.bridge.bridge-nf-call-ip(6)tables: bridged frames pass the forward hook */
+    bool bridge_nf4; /* net.bridge.bridge-nf-call-ip(6)tables: bridged frames pass the forward hook
+                      */
     bool bridge_nf6;
     struct fact_forward *forwards; /* only where the plan can meet them: facts_collect_forward() */
     size_t forwards_count, forwards_capacity;

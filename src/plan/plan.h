@@ -42,6 +42,8 @@ enum op_kind {
     OP_SYSCTL_SET,       /* sysctl. JAIL ones are written by init before any link exists */
     OP_BRIDGE_ADD,       /* bridge */
     OP_VETH_ADD,         /* veth; both ends down, the peer directly in the jail */
+    OP_CHILD_ADD,        /* child: a macvlan or ipvlan of an interface of the host, in the jail */
+    OP_QDISC_ADD,        /* qdisc: a token bucket, the link's rate */
     OP_ADDRESS_ADD,      /* address */
     OP_LINK_UP,          /* ifname */
     OP_ROUTE_ADD,        /* route */
@@ -228,6 +230,21 @@ struct op {
             bool isolated; /* bridge port isolation, IFLA_BRPORT_ISOLATED */
             bool hairpin;  /* frames may go back where they came from, IFLA_BRPORT_MODE */
         } veth;
+        struct {
+            char parent[IFNAME_SIZE]; /* on the host */
+            char name[IFNAME_SIZE];   /* in the jail */
+            char kind[8];             /* "macvlan", "ipvlan" */
+            char mode[12];            /* as in the policy: "bridge", "l2", ... */
+            struct mac mac;
+            bool has_mac; /* false: the parent's */
+            uint32_t mtu; /* 0: the parent's */
+        } child;
+        struct {
+            char ifname[IFNAME_SIZE];
+            uint64_t rate_bit_s; /* frames, headers of Ethernet included (tc-tbf(8)) */
+            uint32_t burst;      /* bytes that may leave at once */
+            uint32_t limit;      /* bytes that may wait */
+        } qdisc;
         struct {
             char ifname[IFNAME_SIZE];
             struct prefix prefix;

@@ -137,6 +137,28 @@ static void print_veth(const struct op *op, const char *outer, const char *netns
     }
 }
 
+static void print_child(const struct op *op, const char *netns, struct buf *out)
+{
+    char mac[MAC_TEXT_SIZE];
+
+    quoted("ip link add link ", op->child.parent, out);
+    quoted(" name ", op->child.name, out);
+    quoted(" netns ", netns, out);
+    if (op->child.has_mac)
+        buf_printf(out, " address %s", mac_print(&op->child.mac, mac));
+    if (op->child.mtu)
+        buf_printf(out, " mtu %u", op->child.mtu);
+    buf_printf(out, " type %s mode %s\n", op->child.kind, op->child.mode);
+}
+
+static void print_qdisc(const struct op *op, const char *netns, struct buf *out)
+{
+    prefix_where(op, netns, out);
+    quoted("tc qdisc add dev ", op->qdisc.ifname, out);
+    buf_printf(out, " root tbf rate %llubit burst %u limit %u\n",
+               (unsigned long long)op->qdisc.rate_bit_s, op->qdisc.burst, op->qdisc.limit);
+}
+
 static void print_address(const struct op *op, const char *netns, struct buf *out)
 {
     char text[PREFIX_TEXT_SIZE];
@@ -243,6 +265,12 @@ static void print_op(const struct plan *plan, const struct op *op, const char *j
         return;
     case OP_VETH_ADD:
         print_veth(op, netns, jail, out);
+        return;
+    case OP_CHILD_ADD:
+        print_child(op, jail, out);
+        return;
+    case OP_QDISC_ADD:
+        print_qdisc(op, netns, out);
         return;
     case OP_ADDRESS_ADD:
     case OP_ADDRESS_DELETE:
@@ -391,6 +419,13 @@ void op_describe(const struct plan *plan, const struct op *op, struct buf *out)
         return;
     case OP_VETH_ADD:
         buf_printf(out, "create link '%s'", op->veth.jail_name);
+        return;
+    case OP_CHILD_ADD:
+        buf_printf(out, "create %s '%s' of '%s'", op->child.kind, op->child.name, op->child.parent);
+        return;
+    case OP_QDISC_ADD:
+        buf_printf(out, "limit '%s' to %llu bit/s", op->qdisc.ifname,
+                   (unsigned long long)op->qdisc.rate_bit_s);
         return;
     case OP_LINK_UP:
         buf_printf(out, "bring up '%s'", op->ifname);

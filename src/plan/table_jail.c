@@ -363,12 +363,29 @@ static void emit_chains(const struct emit *emit)
     emit_chain(emit, CHAIN_REFUSE);
 }
 
+/* Links whose frames nobody outside pins: the command sends from its own addresses only. IPv6 lets
+ * every program bind to a foreign one (IPV6_FREEBIND). */
+static void emit_own_sources(const struct build *build, const struct emit *emit,
+                             enum direction direction)
+{
+    for (size_t i = 0; i < build->links_count && direction == DIRECTION_OUT; i++) {
+        if (!build->links[i].is_child)
+            continue;
+        emit_rule(emit, chain_names[direction]);
+        term_match_ifname(emit->plan, FIELD_OIFNAME, build->links[i].link->ifname);
+        term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_NOT_EQUAL, RTN_LOCAL);
+        term_simple(emit->plan, TERM_COUNTER);
+        term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+    }
+}
+
 static void emit_prologue(const struct build *build, const struct emit *emit,
                           enum direction direction)
 {
     const char *chain = chain_names[direction];
 
     emit_cable_sources(build, emit, direction);
+    emit_own_sources(build, emit, direction);
     emit_state(emit, chain);
     if (direction == DIRECTION_FORWARD)
         return;

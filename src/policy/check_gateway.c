@@ -162,7 +162,8 @@ static void check_default_routes(const struct policy *policy, struct diags *diag
     }
 }
 
-/* The link's own addresses are reached where no prefix covers them, too: by a route of their own. */
+/* The link's own addresses are reached where no prefix covers them, too: by a route of their own.
+ */
 static bool peer_reaches(const struct link *link, const struct addr *addr)
 {
     if (is_own(link, addr))

@@ -160,6 +160,19 @@ static void check_against(const struct link *link, const struct link *other, str
     }
 }
 
+/* An interface that shares its parent's address cannot have another one. */
+static void check_shared_mac(struct diags *diags, const struct link *link)
+{
+    bool passthru = link->kind == LINK_MACVLAN && link->mode && strcmp(link->mode, "passthru") == 0;
+    struct diag *diag;
+
+    if (!link->has_mac || (link->kind != LINK_IPVLAN && !passthru))
+        return;
+    diag = diag_error(diags, link->where, "'mac' for %s",
+                      passthru ? "a macvlan in mode passthru" : "an ipvlan");
+    diag_hint(diags, diag, "it has the address of '%s'", link->target);
+}
+
 static void check_join(const struct policy *policy, struct diags *diags, const struct link *link)
 {
     struct diag *diag;
@@ -194,6 +207,7 @@ void check_links(struct policy *policy, struct diags *diags)
         check_automatic(policy, diags, link);
         check_mtu(policy, diags, link);
         check_host_name(policy, diags, i);
+        check_shared_mac(diags, link);
         check_join(policy, diags, link);
     }
 }

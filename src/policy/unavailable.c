@@ -13,8 +13,6 @@ static void refuse_links(const struct policy *policy, struct diags *diags)
 {
     static const char *const kinds[] = {
         [LINK_DEVICE] = "'link ... device'",
-        [LINK_MACVLAN] = "'link ... macvlan'",
-        [LINK_IPVLAN] = "'link ... ipvlan'",
         [LINK_JOIN] = "'link join'",
     };
 
@@ -23,8 +21,6 @@ static void refuse_links(const struct policy *policy, struct diags *diags)
 
         if (kinds[link->kind])
             refuse(diags, link->where, kinds[link->kind]);
-        else if (link->rate_bit_s)
-            refuse(diags, link->where, "'rate' of a link");
     }
 }
 

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# `link IF macvlan DEV`, `link IF ipvlan DEV`: interfaces that share one of the host.
+. "$(dirname "$0")/lib.sh"
+
+child() { # child NAME NUMBER [MODE]: a jail on up0
+    policy "$1" <<POLICY
+name $1
+link eth0 macvlan up0 {
+    address 192.0.2.$2/24
+    address 2001:db8:1::$2/64
+    gateway 192.0.2.100
+    gateway 2001:db8:1::100
+    mode ${3:-bridge}
+}
+allow in tcp port 80
+allow in icmp
+allow out
+POLICY
+}
+
+root_bridge_mode() {
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    serve_in_jail one "$(child one 21)" tcp 0.0.0.0 80 tcp :: 80 tcp 0.0.0.0 81
+    # The outside sees the jail at its own address, the jail the outside and what is behind it.
+    assert_connect "ok hello from 192.0.2.21 to 192.0.2.100" outside -- tcp 192.0.2.21 80
+    assert_connect ok outside -- tcp 2001:db8:1::21 80
+    assert_connect refused outside -- tcp 192.0.2.21 81
+    assert_connect "ok hello from $INTERNET4 to 192.0.2.21" jail_exec one -- tcp "$INTERNET4" 7
+    assert_connect "ok hello from $INTERNET6 to 2001:db8:1::21" jail_exec one -- tcp "$INTERNET6" 7
+    # Two of them reach each other, and not the host, whose interface they share.
+    assert_connect ok "$NETJAIL" -q -p "$(child two 22)" -- tcp 192.0.2.21 80
+    assert_connect ok "$NETJAIL" -q -p "$T/two.conf" -- tcp 2001:db8:1::21 80
+    serve_host tcp 0.0.0.0 22
+    assert_no_connect "$NETJAIL" -q -p "$T/two.conf" -- tcp "$HOST4" 22
+    end_jail one
+}
+
+root_private_and_vepa_modes() {
+    local mode
+    for mode in private vepa; do
+        serve_in_jail one "$(child one 21 $mode)" tcp 0.0.0.0 80 tcp :: 80
+        assert_connect ok outside -- tcp 192.0.2.21 80
+        assert_connect ok outside -- tcp 2001:db8:1::21 80
+        # The switch outside sends nothing back where it came from.
+        assert_no_connect "$NETJAIL" -q -p "$(child two 22 $mode)" -- tcp 192.0.2.21 80
+        assert_no_connect "$NETJAIL" -q -p "$T/two.conf" -- tcp 2001:db8:1::21 80
+        end_jail one
+    done
+}
+
+root_passthru_mode() {
+    ip link add pass0 type veth peer name other0
+    local file
+    file=$(policy pass <<'POLICY'
+link eth0 macvlan pass0 { address 10.6.6.1/24 ; mode passthru }
+allow in icmp
+POLICY
+    )
+    run ip -br link show pass0
+    assert_status 0 "$NETJAIL" -q -p "$file" --user daemon ip -br link show eth0
+    assert_contains "$out" "$(ip -br link show pass0 | awk '{print $3}')"
+    ip link del pass0
+}
+
+# A program needs no privilege to bind to a foreign IPv6 address: the jail's own rules refuse to send.
+root_foreign_sources_stay_inside() {
+    serve_in_jail one "$(child one 21)" tcp 0.0.0.0 80
+    outside nft 'table inet watch { chain seen { type filter hook prerouting priority 0; udp dport 4444 counter; }; }'
+    jail_exec one "$NET" spoof eth0 192.0.2.21 192.0.2.100 4444
+    jail_exec one "$NET" spoof eth0 2001:db8:1::21 2001:db8:1::100 4444
+    jail_exec one "$NET" spoof eth0 192.0.2.77 192.0.2.100 4444 || :
+    jail_exec one "$NET" spoof eth0 2001:db8:1::77 2001:db8:1::100 4444 || :
+    assert_equal "$(outside nft list table inet watch | grep -oE 'packets [0-9]+')" "packets 2" "datagrams outside"
+    outside nft delete table inet watch
+    end_jail one
+}
+
+root_errors() {
+    local file
+    file=$(child one 21)
+    sed -i 's/macvlan up0/macvlan nodev0/' "$file"
+    assert_status 125 "$NETJAIL" -q -p "$file" true
+    assert_contains "$err" "one.conf:2:19: error: the host has no interface 'nodev0'"
+    file=$(child one 1)
+    assert_status 125 "$NETJAIL" -q -p "$file" true
+    assert_contains "$err" "192.0.2.1 is the address of the host's 'up0' already"
+    ip link add m0 type bridge
+    ip link add p0 type veth peer name q0
+    ip link set p0 master m0
+    sed 's/macvlan up0/macvlan p0/; s/192.0.2/10.3.3/; /2001/d; /gateway/d' "$file" > "$T/port.conf"
+    assert_status 125 "$NETJAIL" -q -p "$T/port.conf" true
+    assert_contains "$err" 'member of a bridge'
+    ip link del p0
+    ip link del m0
+}
+
+root_killed_with_sigkill() {
+    start_jail one -q -p "$(child one 21)" -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    kill -KILL "${JAILS[one]}"
+    wait "${JAILS[one]}" || :
+    "$NETJAILCTL" gc > /dev/null
+    assert_status 0 "$NETJAIL" -q --wait-clean -p "$T/one.conf" true
+}
+
+root_ipvlan() {
+    local file
+    file=$(child one 21 l2)
+    sed -i 's/macvlan/ipvlan/' "$file"
+    if ip link add link up0 name probe type ipvlan mode l2 2> /dev/null; then
+        ip link del probe
+    else
+        assert_status 125 "$NETJAIL" -q -p "$file" true
+        assert_contains "$err" "cannot create ipvlan 'eth0' of 'up0'"
+        assert_contains "$err" 'modprobe ipvlan'
+        skip "this kernel has no ipvlan: only the error was tested"
+    fi
+    serve_outside tcp 0.0.0.0 7
+    serve_in_jail one "$file" tcp 0.0.0.0 80
+    assert_connect ok outside -- tcp 192.0.2.21 80
+    assert_connect ok jail_exec one -- tcp "$INTERNET4" 7
+    end_jail one
+}
+
+run_tests "$@"
