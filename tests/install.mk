@@ -11,6 +11,7 @@ POLICYDIR = $(PREFIX)/share/netjail/policies
 EXAMPLEDIR = $(POLICYDIR)/examples
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 TMPFILESDIR = $(PREFIX)/lib/tmpfiles.d
+UNITDIR = $(PREFIX)/lib/systemd/system
 # Directories that were not there before, so that uninstall leaves none behind.
 DIRECTORIES = DESTDIR='$(DESTDIR)' dist/directories
 NEW_DIRECTORIES = $(PREFIX)/share/netjail/directories
@@ -27,7 +28,7 @@ $(LIB_OBJECTS) $(SERVICE_OBJECTS) $(B)/obj/wrapper/netjail.o $(B)/obj/wrapper/ne
 .PHONY: install uninstall
 install: all
 	$(DIRECTORIES) make $(NEW_DIRECTORIES) $(PREFIX)/share/netjail $(BINDIR) $(LIBEXECDIR) $(EXAMPLEDIR) \
-		$(SYSUSERSDIR) $(TMPFILESDIR) $(addprefix $(MANDIR)/man,$(sort $(patsubst .%,%,$(suffix $(MAN_PAGES)))))
+		$(SYSUSERSDIR) $(TMPFILESDIR) $(UNITDIR) $(addprefix $(MANDIR)/man,$(sort $(patsubst .%,%,$(suffix $(MAN_PAGES)))))
 	$(INSTALL) -m 755 $(B)/netjail $(B)/netjailctl $(DESTDIR)$(BINDIR)
 	$(INSTALL) -m 755 $(B)/netjail-service $(B)/netjail-lookup $(DESTDIR)$(LIBEXECDIR)
 	for page in $(MAN_PAGES); do \
@@ -37,6 +38,8 @@ install: all
 	[ -z '$(EXAMPLES)' ] || $(INSTALL) -m 644 $(EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)
 	$(INSTALL) -m 644 dist/netjail.sysusers $(DESTDIR)$(SYSUSERSDIR)/netjail.conf
 	$(INSTALL) -m 644 dist/netjail.tmpfiles $(DESTDIR)$(TMPFILESDIR)/netjail.conf
+	sed 's|@BINDIR@|$(BINDIR)|' dist/netjail-named@.service > $(DESTDIR)$(UNITDIR)/netjail-named@.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/netjail-named@.service
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,netjail netjailctl) \
@@ -44,5 +47,6 @@ uninstall:
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$${page##*/}; done
 	rm -f $(addprefix $(DESTDIR)$(POLICYDIR)/,$(notdir $(POLICIES)))
 	rm -f $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(EXAMPLES)))
-	rm -f $(DESTDIR)$(SYSUSERSDIR)/netjail.conf $(DESTDIR)$(TMPFILESDIR)/netjail.conf
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/netjail.conf $(DESTDIR)$(TMPFILESDIR)/netjail.conf \
+		$(DESTDIR)$(UNITDIR)/netjail-named@.service
 	$(DIRECTORIES) remove $(NEW_DIRECTORIES)

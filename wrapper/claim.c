@@ -7,6 +7,7 @@
 #include "claim.h"
 
 #include "kernel/collect.h"
+#include "kernel/netns_name.h"
 #include "kernel/process.h"
 #include "kernel/sysctl.h"
 #include "plan/undo.h"
@@ -315,10 +316,42 @@ out:
     return result;
 }
 
+int claim_name(struct claim *claim, int netns_fd, struct error *error)
+{
+    int result;
+
+    if (!claim->lease)
+        return error_set(error, -EACCES, "a named jail needs a lease, and none could be made");
+    result = netns_fd_inode(netns_fd, &claim->record->jail_inode);
+    if (result < 0)
+        return error_errno(error, result, "cannot tell the jail's network namespace");
+    claim->record->is_named = true;
+    result = lease_write(claim->lease, claim->record, error);
+    return result < 0 ? result : netns_name_make(claim->name, netns_fd, error);
+}
+
+/* The supervisor has given up the right to unmount: then the lease stays for `netjailctl delete` or
+ * gc, as that of a dead jail. False: it must stay. */
+static bool name_undo(const struct claim *claim, int *result, struct error *error)
+{
+    struct error own = {0};
+    int removed;
+
+    if (!claim->record || !claim->record->is_named)
+        return true;
+    removed = netns_name_remove(claim->name, claim->record->jail_inode, &own);
+    if (removed < 0 && removed != -EPERM && *result == 0) {
+        *error = own;
+        *result = removed;
+    }
+    return removed == 0;
+}
+
 int claim_undo(struct claim *claim, struct error *error)
 {
     int result = 0;
     int shared = 0;
+    bool is_done;
 
     if (claim->lease && claim->host && claim->record && claim->plan && claim->plan->needs_host) {
         struct plan *plan = undo_own(claim->record);
@@ -327,8 +360,9 @@ int claim_undo(struct claim *claim, struct error *error)
         shared = undo_shared_objects(claim, error);
         result = result < 0 ? result : shared;
     }
+    is_done = name_undo(claim, &result, error);
     /* A lease whose undo failed stays, unlocked: the next netjail or gc tries again. */
-    if (claim->lease && result == 0)
+    if (claim->lease && result == 0 && is_done)
         result = lease_remove(claim->lease, error);
     else if (claim->lease)
         lease_close(claim->lease);

@@ -31,6 +31,9 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
 int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,
                struct error *error);
 
+/* Gives the jail's network namespace its name in /run/netns; the lease tells of it first. */
+int claim_name(struct claim *claim, int netns_fd, struct error *error);
+
 void claim_unlock(struct claim *claim);
 
 /* Takes back what the plan did to the host and removes the lease. Safe on a half-made claim. */

@@ -28,14 +28,15 @@ static const struct command commands[] = {
     {"list", ctl_list, "j", 0, 0, "list                      the running jails"},
     {"exec", ctl_exec, "E", 1, -1, "exec JAIL [--] CMD...     run a program in a running jail"},
     {"shell", ctl_shell, "E", 1, 1, "shell JAIL                a shell in a running jail"},
+    {"create", ctl_create, "jDpF", 1, 1,
+     "create NAME [-p POLICY]   a named jail in /run/netns that lasts"},
+    {"delete", ctl_delete, "j", 1, 1, "delete NAME               its end"},
     {"doctor", ctl_doctor, "j", 0, 0, "doctor                    can this machine do it"},
     {"gc", ctl_gc, "j", 0, 0, "gc                        remove what dead jails left"},
     {"status", NULL, "", 0, -1, NULL},
     {"top", NULL, "", 0, -1, NULL},
     {"log", NULL, "", 0, -1, NULL},
     {"capture", NULL, "", 0, -1, NULL},
-    {"create", NULL, "", 0, -1, NULL},
-    {"delete", NULL, "", 0, -1, NULL},
 };
 
 static void usage(FILE *out)

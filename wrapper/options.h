@@ -29,7 +29,10 @@ struct options {
     bool quiet;
     bool wait_clean;
     int verbose;
-    char **command; /* into argv, NULL-terminated; NULL: none was given */
+    char **command;               /* into argv, NULL-terminated; NULL: none was given */
+    bool named;                   /* a named jail without a command (netjailctl create) */
+    void (*ready)(void *context); /* called when it is there, before it is supervised */
+    void *ready_context;
 };
 
 enum options_action {

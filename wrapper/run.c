@@ -99,7 +99,8 @@ static int start_init(struct run *run)
         .argv = run->options->command,
         .keep_fds = run->options->keep_fds,
         .keep_fds_count = run->options->keep_fds_count,
-        .notify = manager_find(run->policy, run->options->quiet, run->notify),
+        .notify =
+            !run->options->named && manager_find(run->policy, run->options->quiet, run->notify),
         .verbose = run->options->verbose,
     };
     int result = jail_start(&setup, &run->jail, &run->error);
@@ -334,6 +335,8 @@ static int supervise_command(struct run *run)
 
     events_init(&run->events);
     open_control(run);
+    if (run->options->ready)
+        run->options->ready(run->options->ready_context);
     result = supervise(&supervision, &wait_status, &run->error);
     server_stop(&run->server);
 
@@ -352,6 +355,8 @@ static int start(struct run *run)
         result = build_network(run);
     if (result == 0)
         result = jail_ready(&run->jail, &run->error);
+    if (result == 0 && run->options->named)
+        result = claim_name(&run->claim, run->jail.netns_fd, &run->error);
     if (result == 0)
         result = shrink(run);
     if (result < 0)
@@ -415,8 +420,10 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         return fail(&run, EXIT_NETJAIL_FAILED);
     if (options->dry_run)
         return dry_run(&run);
-    warn_uid0(&run);
-    result = claim_take(&run.claim, policy, run.privileged, options->command[0], diags, &run.error);
+    if (!options->named)
+        warn_uid0(&run);
+    result = claim_take(&run.claim, policy, run.privileged,
+                        options->named ? "" : options->command[0], diags, &run.error);
     if (result < 0)
         return fail(&run, EXIT_NETJAIL_FAILED);
     if (diags->list_count > 0 && !options->quiet)

@@ -186,6 +186,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
             status = masks_setup("/var/run", NULL, error);
         status = status > 0 ? 0 : status;
     }
+    if (status == 0 && !setup->argv)
+        status = netns_files_bind(setup->name, error);
     if (status == 0)
         status = name_files_setup(setup, &names, error);
     if (status == 0 && user_namespace)

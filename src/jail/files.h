@@ -40,6 +40,10 @@ void name_files_look(const struct jail_setup *setup, struct name_files *ret_file
 int name_files_setup(const struct jail_setup *setup, const struct name_files *files,
                      struct error *error);
 
+/* Binds the files of /etc/netns/NAME over those of /etc (ip-netns(8)). One that /etc lacks is an
+ * error. */
+int netns_files_bind(const char *name, struct error *error);
+
 /* The plan's JAIL sysctls, through `sys_fd` (an opened /proc/sys). The first pass (`mapped` false)
  * leaves out those that need the identity's gid mapped; the second writes just these. Values are
  * read back. No path may name a link: there is none yet (`default` and `all` are for it). */

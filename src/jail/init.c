@@ -254,8 +254,22 @@ static bool init_reap(struct init *init)
     return true;
 }
 
-static void init_signal(const struct init *init, int signal)
+/* A jail without a command ends when it is told to. */
+static void init_quit(struct init *init, int signal)
 {
+    if (signal != SIGTERM && signal != SIGINT && signal != SIGHUP && signal != SIGQUIT)
+        return;
+    init->started = true; /* init_reap() ends when nothing is left */
+    report(init, CONTROL_STATUS, control_turn(init->turn, 0));
+    init_clear(init);
+}
+
+static void init_signal(struct init *init, int signal)
+{
+    if (!init->setup->argv) {
+        init_quit(init, signal);
+        return;
+    }
     /* The command, or when it has ended (`on-exit wait`) those it left. One that is just ending
      * cannot be reached any more, which is no failure. */
     if (init->command > 0)
@@ -390,13 +404,15 @@ _Noreturn static void init_command(struct init *init, struct error *error)
     bool refused;
 
     /* The command's process is under the command's filter, which may forbid the sockets that the
-     * service asks for: then the release is waited for here. */
-    if (init->setup->plan && init->setup->plan->needs_service)
+     * service asks for: then the release is waited for here. A named jail has no such process. */
+    if (!init->setup->argv || (init->setup->plan && init->setup->plan->needs_service))
         (void)init_released(init);
 
-    if (spawn_command(&spawn, &init->command, &refused, error) < 0)
-        init_fail(init, refused ? CONTROL_REFUSED : CONTROL_FAILED, error);
-    init->started = true;
+    if (init->setup->argv) {
+        if (spawn_command(&spawn, &init->command, &refused, error) < 0)
+            init_fail(init, refused ? CONTROL_REFUSED : CONTROL_FAILED, error);
+        init->started = true;
+    }
     init_close_others(init);
     report(init, CONTROL_STARTED, 0);
     init_loop(init);

@@ -48,7 +48,7 @@ struct jail_setup {
     bool privileged;         /* no user namespace is needed */
     const char *name;        /* NETJAIL_NAME */
     const char *policy_text; /* NETJAIL_POLICY */
-    char *const *argv;
+    char *const *argv; /* NULL: a named jail without a command, until SIGTERM */
     const int *keep_fds; /* --keep-fd */
     size_t keep_fds_count;
     bool notify; /* NOTIFY_SOCKET leads to jail->notify_fd; else it is taken away */

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "kernel/apply.h"
+#include "kernel/netns_name.h"
 #include "plan/undo.h"
 
 #include <ctype.h>
@@ -228,7 +229,7 @@ int lease_scan(struct lease_directory *directory, const char *except, struct fac
 static bool owes_nothing(const struct record *record)
 {
     return record->networks_count == 0 && record->links_count == 0 && record->sysctls_count == 0 &&
-           record->elements_count == 0 && !record->uses_host_tables;
+           record->elements_count == 0 && !record->uses_host_tables && !record->is_named;
 }
 
 static int apply_undo_plan(struct kernel *kernel, struct plan *plan, struct error *error)
@@ -249,7 +250,10 @@ static int undo_record(struct kernel *kernel, const struct record *record,
     if (!kernel)
         return error_set(error, -EPERM, "cleaning up after jail '%s' needs privilege over the host",
                          record->name);
-    int r = apply_undo_plan(kernel, undo_own(record), error);
+    int r = record->is_named ? netns_name_remove(record->name, record->jail_inode, error) : 0;
+    if (r < 0)
+        return r;
+    r = apply_undo_plan(kernel, undo_own(record), error);
     struct error second = {0};
     int s = apply_undo_plan(kernel, undo_shared(record, facts->others, facts->others_count),
                             r < 0 ? &second : error);

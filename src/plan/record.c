@@ -243,6 +243,8 @@ static void print_header(const struct record *record, struct buf *out)
     buf_printf(out, "netns-cookie %llu\nnetns-inode %llu\nstate %s\n",
                (unsigned long long)record->netns_cookie, (unsigned long long)record->netns_inode,
                record->state == RECORD_ENDING ? "ending" : "running");
+    if (record->is_named)
+        buf_printf(out, "named %llu\n", (unsigned long long)record->jail_inode);
     print_words(out, "policy", (const char *const[]){record->policy}, 1);
     print_words(out, "command", (const char *const[]){record->command}, 1);
 }

@@ -339,6 +339,12 @@ static bool read_host_tables(struct reader *reader, const struct word *words)
     return true;
 }
 
+static bool read_named(struct reader *reader, const struct word *words)
+{
+    reader->record->is_named = true;
+    return word_number(&words[1], UINT64_MAX, &reader->record->jail_inode);
+}
+
 static bool read_end(struct reader *reader, const struct word *words)
 {
     (void)words; /* it has only its keyword */
@@ -347,25 +353,16 @@ static bool read_end(struct reader *reader, const struct word *words)
 }
 
 static const struct statement statements[] = {
-    {"address", 4, read_address},
-    {"command", 2, read_command},
-    {"docker", 3, read_docker},
-    {"element", 6, read_element},
-    {"end", 1, read_end},
-    {"host-tables", 1, read_host_tables},
-    {"link", 3, read_link},
-    {"name", 2, read_name},
-    {"netns-cookie", 2, read_cookie},
-    {"netns-inode", 2, read_inode},
-    {"network", 6, read_network},
-    {"pid", 2, read_pid},
-    {"pid-start", 2, read_pid_start},
-    {"policy", 2, read_policy},
-    {"publish", 6, read_publish},
-    {"started", 2, read_started},
-    {"state", 2, read_state},
-    {"sysctl", 4, read_sysctl},
-    {"uid", 2, read_uid},
+    {"address", 4, read_address},   {"command", 2, read_command},
+    {"docker", 3, read_docker},     {"element", 6, read_element},
+    {"end", 1, read_end},           {"host-tables", 1, read_host_tables},
+    {"link", 3, read_link},         {"name", 2, read_name},
+    {"named", 2, read_named},       {"netns-cookie", 2, read_cookie},
+    {"netns-inode", 2, read_inode}, {"network", 6, read_network},
+    {"pid", 2, read_pid},           {"pid-start", 2, read_pid_start},
+    {"policy", 2, read_policy},     {"publish", 6, read_publish},
+    {"started", 2, read_started},   {"state", 2, read_state},
+    {"sysctl", 4, read_sysctl},     {"uid", 2, read_uid},
 };
 
 static bool split_line(const char *text, size_t length, struct line *line)
