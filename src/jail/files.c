@@ -114,7 +114,8 @@ static bool is_below(const char *path, const char *directory)
 /* A current directory in what is covered would still be the host's. */
 static int cwd_note(char cwd[4096], struct error *error)
 {
-    static const char *const covered[] = {"/proc", "/sys", "/run", "/var/run", "/etc"};
+    static const char *const covered[] = {"/proc", "/sys",           "/run",          "/var/run",
+                                          "/etc",  "/tmp/.X11-unix", "/tmp/.ICE-unix"};
     /* No search by readdir() as in the library. */
     long length = syscall(SYS_getcwd, cwd, sizeof(((struct files *)0)->cwd));
     bool is_covered = false;
@@ -126,6 +127,7 @@ static int cwd_note(char cwd[4096], struct error *error)
                                : error_errno(error, -errno, "cannot find the current directory");
     for (size_t i = 0; i < ARRAY_LENGTH(covered); i++)
         is_covered |= is_below(cwd, covered[i]);
+    is_covered |= strstr(cwd, "/tmux-") || strstr(cwd, "/.screen") || strstr(cwd, "/.docker");
     if (!is_covered)
         cwd[0] = '\0';
     return 0;
@@ -185,6 +187,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         if (status >= 0)
             status = masks_setup("/var/run", NULL, error);
         status = status > 0 ? 0 : status;
+        if (status == 0)
+            status = masks_elsewhere(setup, error);
     }
     if (status == 0 && !setup->argv)
         status = netns_files_bind(setup->name, error);

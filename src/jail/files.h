@@ -24,6 +24,9 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
  * when there is nothing to hide: no such directory, or a symbolic link. */
 int masks_setup(const char *root, const char *hidden, struct error *error);
 
+/* Hides sockets outside of /run: of X servers, tmux, screen, session buses, container engines. */
+int masks_elsewhere(const struct jail_setup *setup, struct error *error);
+
 /* Covers `root` by a tmpfs with everything but `hidden` (names below it; NULL ends the list) bound
  * into it. */
 #define MASK_PATHS_MAX 2

@@ -38,6 +38,8 @@ static const char *const masked[] = {
     "systemd/io.systemd.*",
     "systemd/machine",
     "machine",
+    "screen",
+    "user/*/tmux-*",
     "user/*/bus",
     "user/*/dbus*",
     "user/*/systemd",

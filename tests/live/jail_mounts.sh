@@ -37,6 +37,36 @@ root_host_sockets_are_hidden() {
         /run/avahi-daemon /run/app /run/link /run/other.sock /run/user/1000
 }
 
+# Outside of /run: what acts for whoever asks, in its usual place or where the environment says.
+root_sockets_elsewhere_are_hidden() {
+    local path
+    mount -t tmpfs -o mode=755 tmpfs /mnt
+    mkdir /mnt/own
+    mount --bind "$T" /mnt/own
+    mount -t tmpfs -o mode=1777 tmpfs /tmp
+    mkdir -p "$T"
+    mount --bind /mnt/own "$T"
+    umount /mnt/own
+    make_sockets /tmp/.X11-unix/X0 /tmp/tmux-0/default "/tmp/tmux-$TEST_UID/default" /mnt/rt/bus /mnt/rt/podman/podman.sock \
+        /mnt/rt/wayland-0 /mnt/home/.screen/1.tty /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/agent
+    echo data > /mnt/file
+    local run=(env XDG_RUNTIME_DIR=/mnt/rt HOME=/mnt/home DOCKER_HOST=unix:///mnt/engine.sock TMUX=/mnt/tmux/own,1,0
+        DBUS_SESSION_BUS_ADDRESS=unix:path=/mnt/bus,guid=1 CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
+    for path in /tmp/.X11-unix/X0 /tmp/tmux-0/default /mnt/rt/bus /mnt/rt/podman/podman.sock /mnt/home/.screen/1.tty \
+        /mnt/engine.sock /mnt/tmux/own /mnt/bus; do
+        assert_status 1 "${run[@]}" test -S "$path"
+        assert_status 0 "${run[@]}" -e 'unix-sockets host' test -S "$path"
+    done
+    assert_status 1 "${run[@]}" -e "user $TEST_UID:$TEST_UID" test -S "/tmp/tmux-$TEST_UID/default"
+    for path in /mnt/rt/wayland-0 /mnt/agent; do assert_status 0 "${run[@]}" test -S "$path"; done
+    assert_status 0 "${run[@]}" cat /mnt/file # no socket, whatever a variable says
+    assert_equal "$out" data
+    # A socket made anew in a covered directory, and the way by the current directory.
+    (cd /tmp/.X11-unix && assert_status 1 "${run[@]}" sh -c 'cd . && test -S X0')
+    (cd /tmp/tmux-0 && assert_status 1 "${run[@]}" test -S default)
+    umount "$T" /tmp /mnt
+}
+
 # A daemon that comes back makes its socket anew: it must stay hidden.
 root_a_new_socket_stays_hidden() {
     make_sockets /run/docker.sock
