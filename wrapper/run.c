@@ -361,6 +361,11 @@ static int start(struct run *run)
         result = shrink(run);
     if (result < 0)
         return fail(run, EXIT_NETJAIL_FAILED);
+    if (run->jail.sys_kept && !run->options->quiet)
+        report_note(PROGRAM,
+                    "warning: a new /sys is refused here (a container that covers parts of "
+                    "it, perhaps): the command sees the old one, read-only and without "
+                    "the host's interfaces");
     note(run, "the command runs now");
     result = jail_release(&run->jail, &run->error);
     if (result < 0)

@@ -17,13 +17,17 @@ enum control_kind {
     CONTROL_OPENED, /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
     CONTROL_RELAY, /* with RELAY_FDS descriptors (service/protocol.h); only where the plan relays */
     CONTROL_NOTIFY,  /* with one descriptor: the jail's notification socket */
-    CONTROL_READY,   /* everything is in place; value: 1 when the command gets its own group */
+    CONTROL_READY,   /* everything is in place; value: READY_* */
     CONTROL_STARTED, /* exec() has succeeded */
     CONTROL_STATUS,  /* the command ended, stopped or continued; value: control_turn() */
     CONTROL_EMPTY,   /* the command and all that it left have ended */
     CONTROL_FAILED,  /* struct control_failure */
     CONTROL_REFUSED, /* struct control_failure: everything was in place, execve(2) has failed */
 };
+
+/* The command gets a group of its own; the host's /sys stays, covered where it shows interfaces. */
+#define READY_OWN_GROUP 1
+#define READY_SYS_KEPT  2
 
 #define CONTROL_FDS         4
 #define CONTROL_PROGRAM_FDS 5 /* the client's connection, then those of REQUEST_PROGRAM */

@@ -81,7 +81,7 @@ static int sys_cover(struct error *error)
     return 0;
 }
 
-static int sys_mount(struct error *error)
+static int sys_mount(bool *ret_kept, struct error *error)
 {
     cleanup_fd int cgroups = -1;
 
@@ -92,6 +92,7 @@ static int sys_mount(struct error *error)
             return error_errno(error, -errno, "cannot take /sys/fs/cgroup into the jail");
     }
     if (mount("sysfs", "/sys", "sysfs", QUIET | MS_RDONLY, NULL) < 0) {
+        *ret_kept = errno == EPERM;
         if (errno == EPERM)
             return sys_cover(error);
         return errno == ENOENT ? 0 /* no /sys here, none in the jail */
@@ -179,7 +180,7 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
     if (status == 0 && !policy->processes_shared)
         status = proc_mount(error);
     if (status == 0)
-        status = sys_mount(error);
+        status = sys_mount(&ret_files->sys_kept, error);
     name_files_look(setup, &names);
     if (status == 0 && policy->unix_sockets == UNIX_SOCKETS_MASKED) {
         status = masks_setup("/run", names.in_run[0] ? names.in_run : NULL, error);

@@ -442,6 +442,7 @@ _Noreturn void init_run(const struct init_args *args)
         status = error_errno(&error, -errno, "cannot wait for signals in the jail");
     if (status < 0)
         init_fail(&init, CONTROL_FAILED, &error);
-    report(&init, CONTROL_READY, init.own_group);
+    report(&init, CONTROL_READY,
+           (init.own_group ? READY_OWN_GROUP : 0) | (init.files.sys_kept ? READY_SYS_KEPT : 0));
     init_command(&init, &error);
 }

@@ -72,8 +72,9 @@ struct jail {
     bool notify;   /* CONTROL_NOTIFY is to come */
     bool processes_shared; /* no pid namespace: init's death does not end the others by itself */
     bool own_group;        /* the command has a process group of its own (no Landlock scope) */
-    bool foreground;       /* netjail had the terminal when the command was released */
-    bool refused;          /* jail_release() failed in execve(2) itself */
+    bool sys_kept;   /* a new /sys was refused: the host's is read-only, its interfaces hidden */
+    bool foreground; /* netjail had the terminal when the command was released */
+    bool refused;    /* jail_release() failed in execve(2) itself */
 };
 
 /* Must be called early in main(): blocks the signals that the supervisor handles and remembers the

@@ -310,7 +310,8 @@ int jail_ready(struct jail *jail, struct error *error)
         status = await(jail, CONTROL_READY, &message, NULL, error);
     if (status < 0)
         return status;
-    jail->own_group = message.value != 0;
+    jail->own_group = message.value & READY_OWN_GROUP;
+    jail->sys_kept = message.value & READY_SYS_KEPT;
     jail->state = JAIL_READY;
     return 0;
 }

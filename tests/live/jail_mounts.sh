@@ -67,6 +67,18 @@ root_sockets_elsewhere_are_hidden() {
     umount "$T" /tmp /mnt
 }
 
+# As in a container: what is covered in /sys may not be uncovered by mounting another.
+root_an_old_sys_is_told() {
+    mount -t tmpfs tmpfs /sys/firmware 2> /dev/null || mount -t tmpfs tmpfs /sys/kernel
+    local as_user=(setpriv "--reuid=$TEST_UID" "--regid=$TEST_UID" --clear-groups env -u XDG_RUNTIME_DIR)
+    assert_status 0 "${as_user[@]}" "$NETJAIL" ls /sys/class/net
+    assert_equal "$out" ''
+    assert_contains "$err" 'warning: a new /sys is refused here'
+    assert_status 0 "${as_user[@]}" "$NETJAIL" -q true
+    assert_equal "$err" ''
+    umount /sys/firmware 2> /dev/null || umount /sys/kernel
+}
+
 # A daemon that comes back makes its socket anew: it must stay hidden.
 root_a_new_socket_stays_hidden() {
     make_sockets /run/docker.sock
