@@ -2,6 +2,7 @@
 # A hostile command against the rules and the interface: what a program can send, bind, set and change by itself
 # (attack_reach.py), with somebody who listens on the host and outside, and sees every packet there.
 . "$(dirname "$0")/lib.sh"
+export TEST_TIMEOUT=170
 
 command -v tcpdump > /dev/null || {
     printf 'tcpdump is not installed\n'

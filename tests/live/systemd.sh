@@ -2,6 +2,7 @@
 # The contracts of a unit of systemd: notifications, socket activation, watchdog, stop and reload. manager.py stands in
 # for systemd: it believes a datagram by the sender's pid and takes it apart as systemd does.
 . "$(dirname "$0")/lib.sh"
+export TEST_TIMEOUT=120
 
 NOTIFIER=$LIVE_DIR/notifier.py
 

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Nothing left to take: memory, descriptors, processes, namespaces, bridge ports, disk. The jail is as strong as ever, or
+# there is none, one sentence says why, and nothing is left.
+. "$(dirname "$0")/lib.sh"
+export TEST_TIMEOUT=170
+
+make_probe() {
+    XDG_RUNTIME_DIR="$T" "${CC:-cc}" -O1 -static -o "$T/probe" "$LIVE_DIR/probe.c" || fail probe.c
+    chmod 755 "$T/probe"
+}
+
+# under LIMIT NETJAIL-OPTION...: one run with a `ulimit`; what the probe found, or how it was refused.
+under() {
+    local limit=$1
+    shift
+    rm -f "$T/result"
+    run bash -c 'ulimit '"$limit"' 2> /dev/null; exec "$@"' - "$NETJAIL" -q --wait-clean "$@" "$T/probe" "$T/result" ${LINK:-}
+    case $(cat "$T/result" 2> /dev/null):$status in
+    strong:*) RAN=$((RAN + 1)) ;;
+    # 126: the command's own exec; 127, 139: the loader's or a stack's end before a line of ours.
+    :125 | :126) REFUSED=$((REFUSED + 1)) && assert_contains "$err" netjail ;;
+    :127 | :139 | :137) REFUSED=$((REFUSED + 1)) ;;
+    *) fail "ulimit $limit: found '$(cat "$T/result")', status $status, $out $err" ;;
+    esac
+    case $err in *' left'* | *'gc'*) "$NETJAILCTL" gc > /dev/null || : ;; esac
+    pgrep -x netjail > /dev/null && wait_for 5 eval '! pgrep -x netjail'
+    :
+}
+
+sweep() { # sweep NETJAIL-OPTION...: through all limits, from nothing to enough
+    local n
+    RAN=0 REFUSED=0
+    make_probe
+    for n in 3 4 5 6 8 10 12 14 16 18 20 22 24 26 28 32 48 64; do under "-n $n" "$@"; done
+    for n in 500 1000 2000 2500 3000 3500 4000 4500 5000 6000 7000 8000 10000 20000; do under "-v $n" "$@"; done
+    for n in 0 40 80 120 160 200 300 400 800; do under "-d $n" "$@"; done
+    for n in 16 64 100 128 200 256 512; do under "-s $n" "$@"; done
+    [ "$(id -u)" = 0 ] || for n in 1 2 3 4 5 8 16; do under "-u $n" "$@"; done
+    [ "$RAN" -ge 10 ] || fail "only $RAN runs had enough"
+    [ "$REFUSED" -ge 10 ] || fail "only $REFUSED runs had too little"
+}
+
+both_every_limit() { sweep; }
+both_every_limit_with_a_service() { sweep -P 8098:80; }
+
+root_every_limit_with_a_bridge() {
+    local file
+    file=$(policy limited <<'POLICY'
+network l_br { address 10.81.0.1/24 ; address fd00:81::1/64 ; nat }
+name limited
+link eth0 bridge l_br { address 10.81.0.5/24 ; address fd00:81::5/64 }
+publish any:8080 to 80
+allow out tcp port 7
+POLICY
+    )
+    LINK=eth0 sweep -p "$file"
+}
+
+# In a user namespace of its own, so that the limits are not this machine's.
+user_namespaces_are_used_up() {
+    local kind
+    for kind in net pid mnt ipc; do
+        run unshare -Ur bash -c 'echo 0 > /proc/sys/user/max_'$kind'_namespaces; exec "$0" -q sh -c "echo ran"' "$NETJAIL"
+        assert_equal "$status:$out" 125: "without $kind namespaces: $err"
+        assert_contains "$err" 'namespace'
+    done
+}
+
+root_a_bridge_takes_1023_ports() {
+    local file i
+    ip link add full_br type bridge
+    ip address add 10.82.0.1/24 dev full_br
+    ip link set full_br up
+    for i in $(seq 512); do
+        printf 'link add pa%s type veth peer name pb%s\nlink set pa%s master full_br\n' "$i" "$i" "$i"
+        [ "$i" = 512 ] || printf 'link set pb%s master full_br\n' "$i"
+    done | ip -batch -
+    assert_equal "$(ls /sys/class/net/full_br/brif | wc -l)" 1023
+    file=$(policy full <<'POLICY'
+network full_br { external }
+link eth0 bridge full_br { address 10.82.0.5/24 ; gateway none }
+POLICY
+    )
+    assert_status 125 "$NETJAIL" -q -p "$file" sh -c 'echo ran'
+    assert_equal "$out" ''
+    assert_contains "$err" 'full.conf:2:'
+    ip link delete pb512
+    ip link delete full_br
+    for i in $(seq 511); do printf 'link delete pa%s\n' "$i"; done | ip -batch -
+}
+
+# ---- the state directory -----------------------------------------------------------------------------
+
+state_policy() {
+    policy state <<'POLICY'
+network d_br { address 10.83.0.1/24 }
+link eth0 bridge d_br { address auto }
+POLICY
+}
+
+root_full_disk() {
+    mkdir -m 700 /run/netjail
+    mount -t tmpfs -o size=4k,nr_inodes=2,mode=700 tmpfs /run/netjail
+    echo full > /run/netjail/full
+    assert_status 125 "$NETJAIL" -q -p "$(state_policy)" sh -c 'echo ran'
+    assert_equal "$out" ''
+    assert_contains "$err" 'No space left'
+    ! ip link show d_br 2> /dev/null || fail 'the bridge stayed'
+    # A jail that changes nothing on the host can do without a record.
+    assert_status 3 "$NETJAIL" -q sh -c 'exit 3'
+    umount /run/netjail
+    rmdir /run/netjail
+}
+
+root_read_only_run() {
+    mount -o remount,ro /run
+    assert_status 125 "$NETJAIL" -q -p "$(state_policy)" sh -c 'echo ran'
+    assert_equal "$out" ''
+    assert_contains "$err" 'Read-only'
+    assert_status 3 "$NETJAIL" -q sh -c 'exit 3'
+    mount -o remount,rw /run
+}
+
+# A lease that says it is of a process which is another by now, or is a second name of a file.
+root_leases_that_lie() {
+    local file
+    file=$(state_policy)
+    mkdir -m 700 /run/netjail
+    start_jail one -q --name one -p "$file" -- sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-one.out"
+    cp /run/netjail/one.lease "$T/kept"
+    end_jail one
+    wait_for 5 eval '! ip link show d_br'
+    mkdir -p -m 700 /run/netjail
+    # Process 1 has this number now: a lease nobody locks is a dead jail's, whatever it says.
+    sed -E "s/^(pid[ =]).*/\\11/" "$T/kept" > /run/netjail/one.lease
+    echo secret > "$T/secret"
+    chmod 600 "$T/secret"
+    ln "$T/secret" /run/netjail/two.lease 2> /dev/null || cp "$T/secret" /run/netjail/two.lease
+    assert_status 0 "$NETJAILCTL" gc
+    kill -0 1 || fail 'process 1 is gone'
+    assert_equal "$(cat "$T/secret")" secret
+    assert_status 0 "$NETJAIL" -q --wait-clean --name one -p "$file" true
+    rm -rf /run/netjail
+}
+
+# Whoever holds the lock for ever makes others fail in a time, not hang. (Only root can open the directory.)
+root_a_stale_lock_is_waited_for_and_reported() {
+    mkdir -m 700 /run/netjail
+    flock /run/netjail tail -f /dev/null &
+    local holder=$!
+    remember_process "$holder"
+    wait_for 5 eval '! flock -n /run/netjail true'
+    assert_status 125 timeout 50 "$NETJAIL" -q -p "$(state_policy)" sh -c 'echo ran'
+    assert_contains "$err" lock
+    pkill -P "$holder"
+    wait "$holder" || :
+    rm -rf /run/netjail
+}
+
+run_tests "$@"
