@@ -26,6 +26,7 @@
 #include "kernel/nflog.h"
 #include "manager.h"
 #include "plan/print.h"
+#include "queue.h"
 #include "report.h"
 #include "service_start.h"
 
@@ -56,6 +57,7 @@ struct run {
     struct applied applied;
     struct service service;
     struct notify *notify; /* the one below; it may outlive this struct by a moment */
+    struct queue queue;    /* connections of the jail that wait */
     struct events events;  /* what the supervisor waits for beside the command */
     struct server server;  /* the control socket */
     struct error error;
@@ -146,13 +148,29 @@ static int start_service(struct run *run)
     return service_start(&wants, &run->jail, &run->service, &run->error);
 }
 
+/* A kernel without NFQUEUE refuses the rule that makes connections wait: then they do not. */
+static int apply_rules(struct run *run, size_t rules)
+{
+    struct plan *plan = run->claim.plan;
+    int result;
+
+    queue_open(&run->queue, plan, &run->jail);
+    result = apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
+    if (result == 0 || !plan->queues)
+        return result;
+    plan_forget_queue(plan);
+    queue_close(&run->queue);
+    applied_free(&run->applied);
+    run->error = (struct error){0};
+    return apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
+}
+
 /* Rules, links, service, self-test: the network as the policy says. */
 static int build_network(struct run *run)
 {
     const struct plan *plan = run->claim.plan;
     size_t rules = count_rule_ops(plan);
-    plan_forget_queue(run->claim.plan); /* nobody tells verdicts yet: failures are resets */
-    int result = apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
+    int result = apply_rules(run, rules);
 
     if (result == 0)
         result = verify_rules(run->kernel, plan, &run->error);
@@ -191,7 +209,8 @@ static int shrink(struct run *run)
     close_fd(&run->jail.nflog_fd);
     jail_close_relay(&run->jail);
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
-    int result = privs_shrink_supervisor(run->claim.plan->needs_host, others, &run->error);
+    int result = privs_shrink_supervisor(run->claim.plan->needs_host || run->claim.plan->queues,
+                                         others, &run->error);
 
     if (result < 0 || !run->jail.notify)
         return result;
@@ -248,6 +267,7 @@ static void service_died(void *context, int wait_status)
     struct run *run = context;
 
     run->service.pid = 0;
+    queue_service_gone(&run->queue, run->kernel);
     report_note(PROGRAM,
                 "%s: netjail-service ended unexpectedly (%s %d): published ports on the "
                 "host's loopback no longer answer",
@@ -335,6 +355,8 @@ static int supervise_command(struct run *run)
 
     events_init(&run->events);
     open_control(run);
+    if (queue_serve(&run->queue, &run->service, &run->events, &run->error) < 0)
+        return fail(run, EXIT_NETJAIL_FAILED);
     if (run->options->ready)
         run->options->ready(run->options->ready_context);
     result = supervise(&supervision, &wait_status, &run->error);
@@ -409,6 +431,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         .texts = texts,
         .diags = diags,
         .service.report_fd = -1,
+        .queue.fd = -1,
         .notify = &notify_relay,
         .jail = {.init_pidfd = -1,
                  .control_fd = -1,

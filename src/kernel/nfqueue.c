@@ -5,6 +5,8 @@
  * service reads. Never with "fail open" or "bypass": a packet without a verdict is dropped. */
 #include "kernel/nfqueue.h"
 
+#include "kernel/nl.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -28,21 +30,6 @@ static struct nlmsghdr *start_message(char *buffer, int type, uint16_t number, u
     return header;
 }
 
-static int exchange(int fd, const struct nlmsghdr *header)
-{
-    char answer[4096];
-    ssize_t got;
-
-    if (send(fd, header, header->nlmsg_len, 0) < 0)
-        return -errno;
-    do
-        got = recv(fd, answer, sizeof answer, 0);
-    while (got < 0 && errno == EINTR);
-    if (got < 0)
-        return -errno;
-    return mnl_cb_run(answer, (size_t)got, header->nlmsg_seq, 0, NULL, NULL) < 0 ? -errno : 0;
-}
-
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error)
 {
     char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -50,17 +37,17 @@ int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *err
     struct nfqnl_msg_config_cmd command = {.command = NFQNL_CFG_CMD_BIND};
     struct nfqnl_msg_config_params params = {.copy_range = htonl(copy_bytes),
                                              .copy_mode = NFQNL_COPY_PACKET};
+    struct nl nl = {.fd = fd};
+    struct nl_failure failure;
     int result;
 
-    header->nlmsg_seq = 1;
     mnl_attr_put(header, NFQA_CFG_CMD, sizeof command, &command);
-    result = exchange(fd, header);
+    result = nl_request(&nl, header, NULL, NULL, &failure);
     if (result == 0) {
         header = start_message(buffer, NFQNL_MSG_CONFIG, number, NLM_F_ACK);
-        header->nlmsg_seq = 2;
         mnl_attr_put(header, NFQA_CFG_PARAMS, sizeof params, &params);
         mnl_attr_put_u32(header, NFQA_CFG_QUEUE_MAXLEN, htonl(NFQUEUE_LENGTH));
-        result = exchange(fd, header);
+        result = nl_request(&nl, header, NULL, NULL, &failure);
     }
     if (result < 0)
         return error_errno(error, result, "cannot let connections wait in the jail (NFQUEUE)");

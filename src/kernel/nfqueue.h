@@ -1,5 +1,5 @@
-/* NFQUEUE in a jail: the supervisor binds the queue and gives the verdicts, netjail-service reads the
- * packets from the same socket. */
+/* NFQUEUE in a jail: the supervisor binds the queue and gives the verdicts, netjail-service reads
+ * the packets from the same socket. */
 #pragma once
 
 #include "base/diag.h"
@@ -12,6 +12,6 @@
  * each packet come with it. Needs CAP_NET_ADMIN over the jail. */
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error);
 
-/* The verdict for packet `id`: NF_DROP, NF_ACCEPT or, with the mark, NF_REPEAT. Never waits. There is
- * no answer; a verdict for a packet that is not there is none. 0 or a negative errno. */
+/* The verdict for packet `id`: NF_DROP, NF_ACCEPT or, with the mark, NF_REPEAT. Never waits. There
+ * is no answer; a verdict for a packet that is not there is none. 0 or a negative errno. */
 int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark);

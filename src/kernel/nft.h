@@ -38,3 +38,7 @@ size_t nft_kernel_key_size(const struct nft_key *key);
 
 /* Position of a part of a key in the kernel's registers. */
 uint32_t nft_register(size_t offset);
+
+/* Takes all rules out of a chain of the jail's table. 0 or a negative errno with *error. */
+struct kernel;
+int nft_flush_chain(struct kernel *kernel, const char *chain, struct error *error);

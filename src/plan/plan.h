@@ -382,7 +382,8 @@ struct plan {
 
 #define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */
 
-#define RELAY_QUEUE 0 /* in the jail */
+#define RELAY_QUEUE       0 /* in the jail */
+#define CHAIN_RELAY_QUEUE "relay_queue" /* what waits; empty: nothing does */
 
 /* Makes do without NFQUEUE, for a kernel that has none: what would wait goes on, or is refused
  * where it cannot. */

@@ -29,7 +29,6 @@
 
 #define CHAIN_RELAY_IN    "relay_in"
 #define CHAIN_RELAY_OUT   "relay_out"
-#define CHAIN_RELAY_QUEUE "relay_queue"
 #define PRIORITY_IN       (-150) /* before input; tproxy(8) has its place at mangle */
 #define PRIORITY_OUT      10     /* behind the policy's chain */
 #define RTN_LOCAL_TYPE    2u     /* RTN_LOCAL, linux/rtnetlink.h */

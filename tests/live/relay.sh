@@ -4,6 +4,8 @@
 
 prepare() {
     serve_outside tcp 0.0.0.0 7 tcp :: 7 tcp 0.0.0.0 8 tcp :: 8
+    ip route add unreachable 203.0.113.0/24
+    ip route add unreachable 2001:db8:dead::/48
 }
 
 relayed() { # relayed RULE...: a policy with link relay and these rules
@@ -17,6 +19,41 @@ both_carries_what_the_rules_admit() {
     assert_connect "ok hello from $INTERNET6 to $HOST6" "$NETJAIL" -p "$file" -- tcp "$INTERNET6" 7
     assert_connect refused "$NETJAIL" -p "$file" -- tcp "$INTERNET4" 8
     assert_connect refused "$NETJAIL" -p "$file" -- tcp "$INTERNET6" 8
+}
+
+# What the outside says is what the program sees.
+both_true_errno() {
+    local file a
+    file=$(relayed 'allow out to any')
+    for a in "$INTERNET4" "$INTERNET6"; do
+        assert_connect refused "$NETJAIL" -p "$file" -- tcp "$a" 9
+    done
+    # Unreachable outside: EHOSTUNREACH, which net.py calls denied, and no reset.
+    assert_connect denied "$NETJAIL" -p "$file" -- tcp 203.0.113.99 7
+    assert_connect denied "$NETJAIL" -p "$file" -- tcp 2001:db8:dead::1 7
+}
+
+# Without its service a jail reaches nothing, at once, and netjail says so.
+both_service_dies() {
+    local file service out i
+    file=$(relayed 'allow out to any')
+    start_jail one -q -p "$file" --name one -- bash -c "
+        echo up
+        until read -rt 1 line < $T/go; do :; done
+        $NET try tcp $INTERNET4 7 4; $NET try tcp $INTERNET6 7 4; $NET try udp $INTERNET4 7 4; : > $T/done"
+    mkfifo "$T/go"
+    wait_for_file "$T/jail-one.out"
+    service=$(descendants "${JAILS[one]}" | while read -r i; do
+        [ "$(tr '\0' ' ' < "/proc/$i/cmdline" | cut -c1-15)" = netjail-service ] && echo "$i"
+    done) || :
+    [ -n "$service" ] || fail "there is no service: $(descendants "${JAILS[one]}" | xargs -n1 ps -o args= -p)"
+    kill -KILL "$service"
+    wait_for 10 grep -q 'netjail-service ended unexpectedly' "$T/jail-one.err"
+    echo go > "$T/go"
+    wait_for 20 test -e "$T/done"
+    end_jail one
+    out=$(cat "$T/jail-one.out")
+    assert_equal "$out" "up"$'\n'"refused"$'\n'"refused"$'\n'"refused"
 }
 
 run_tests "$@"

@@ -1,0 +1,33 @@
+/* The supervisor's part in the relay: connections of the jail that wait until their outcome is
+ * known (NFQUEUE), and what becomes of them when the service is gone. */
+#pragma once
+
+#include "jail/events.h"
+#include "jail/jail.h"
+#include "kernel/apply.h"
+#include "plan/plan.h"
+#include "wrapper/service_start.h"
+
+struct queue {
+    int fd; /* shared with the service, which reads the packets; -1: there is none */
+    struct service *service;
+    struct events *events;
+    struct event_source source; /* the service's reports */
+};
+
+/* Binds the queue of a plan that has one. Where the kernel has none the plan makes do without:
+ * failures outside are resets then. Before the rules are loaded. */
+void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail);
+
+/* Hears from now on what the service says. */
+int queue_serve(struct queue *queue, struct service *service, struct events *events,
+                struct error *error);
+
+/* What the service says about a packet; it was judged by jail/reports.c. */
+void queue_verdict(void *context, const struct report_verdict *verdict);
+
+/* The service has gone: nothing waits any more, and what comes now is refused by the jail's rules,
+ * since nobody listens. `kernel` has the jail's nftables socket. */
+void queue_service_gone(struct queue *queue, struct kernel *kernel);
+
+void queue_close(struct queue *queue);
