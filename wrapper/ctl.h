@@ -36,6 +36,7 @@ int ctl_gc(const struct ctl_options *options);
 int ctl_doctor(const struct ctl_options *options);
 int ctl_create(const struct ctl_options *options);
 int ctl_delete(const struct ctl_options *options);
+int ctl_capture(const struct ctl_options *options);
 int ctl_why(const struct ctl_options *options);
 int ctl_diff(const struct ctl_options *options);
 /* As netjail itself: end as the program ended, or 125, 126, 127. */

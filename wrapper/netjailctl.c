@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"list", ctl_list, "j", 0, 0, "list                      the running jails"},
     {"exec", ctl_exec, "E", 1, -1, "exec JAIL [--] CMD...     run a program in a running jail"},
     {"shell", ctl_shell, "E", 1, 1, "shell JAIL                a shell in a running jail"},
+    {"capture", ctl_capture, "wi", 1, 1, "capture JAIL [-w FILE] [-i IF]   its packets as pcap"},
     {"create", ctl_create, "jDpF", 1, 1,
      "create NAME [-p POLICY]   a named jail in /run/netns that lasts"},
     {"delete", ctl_delete, "j", 1, 1, "delete NAME               its end"},
@@ -36,7 +37,6 @@ static const struct command commands[] = {
     {"status", NULL, "", 0, -1, NULL},
     {"top", NULL, "", 0, -1, NULL},
     {"log", NULL, "", 0, -1, NULL},
-    {"capture", NULL, "", 0, -1, NULL},
 };
 
 static void usage(FILE *out)
