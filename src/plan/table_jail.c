@@ -6,8 +6,9 @@
  * up. Pure. What must not happen: a jail without this table, however empty its policy is.
  *
  * Where there is no link there is nothing to judge: lo is open, everything else stays closed,
- * should an interface ever appear. Three chains instead of five and a sixth of the rules are 0.4 ms
- * of the start. */
+ * should an interface ever appear. Whatever comes in passes one hook and whatever goes out another,
+ * forwarded or not: two base chains instead of three, which is 0.6 ms of the start where nothing
+ * else on the machine filters (ARCHITECTURE.md). */
 #include "plan/build_internal.h"
 #include "plan/pool.h"
 #include "policy/relay.h"
@@ -411,12 +412,18 @@ bool build_judges_nothing(const struct build *build)
 
 static void emit_only_loopback(const struct emit *emit)
 {
-    static const enum direction directions[] = {DIRECTION_IN, DIRECTION_OUT};
+    static const struct {
+        const char *chain;
+        unsigned hook;
+        enum nft_field link;
+    } ways[] = {{"arriving", NF_INET_PRE_ROUTING, FIELD_IIFNAME},
+                {"leaving", NF_INET_POST_ROUTING, FIELD_OIFNAME}};
 
-    emit_base_chains(emit);
-    for (size_t i = 0; i < 2; i++) {
-        emit_rule(emit, chain_names[directions[i]]);
-        term_match_ifname(emit->plan, link_field(directions[i]), "lo");
+    emit_table(emit);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        emit_base_chain(emit, ways[i].chain, "filter", ways[i].hook, 0, true);
+        emit_rule(emit, ways[i].chain);
+        term_match_ifname(emit->plan, ways[i].link, "lo");
         term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
     }
 }
