@@ -32,7 +32,7 @@ const char options_help[] =
     "      --dns ADDR            = -e 'dns { upstream ADDR }' (not available yet)\n"
     "      --name NAME           the jail's name, unique among running jails\n"
     "      --user NAME[:GROUP]   run COMMAND as this user\n"
-    "      --log stderr|FILE     report what was denied\n"
+    "      --log stderr|journal|FILE  report what was denied\n"
     "      --keep-fd N           let COMMAND inherit descriptor N, whatever it is\n"
     "  -n, --dry-run             show what would be done, as ip and nft commands\n"
     "      --wait-clean          return only when all clean-up is done\n"

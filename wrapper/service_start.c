@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -111,6 +112,7 @@ static int make_config(const struct service_wants *wants, size_t listeners, int 
         .queues = plan->queues,
         .log = policy->log_denied,
         .log_json = policy->log_json,
+        .log_journal = policy->log_target == LOG_JOURNAL,
     };
     cleanup_fd int fd = memfd_create("netjail-service", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
@@ -209,10 +211,30 @@ static int spawn_service(const char *path, const char *jail_name, struct placeme
     return -result;
 }
 
+/* The journal's own socket: its entries then have the jail's name as a field. */
+static int open_journal(const struct policy *policy, int *ret_fd, struct error *error)
+{
+    static const struct sockaddr_un journal = {.sun_family = AF_UNIX,
+                                               .sun_path = "/run/systemd/journal/socket"};
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&journal, sizeof journal) == 0) {
+        *ret_fd = take_fd(&fd);
+        return 0;
+    }
+    error->where = policy->log_where;
+    error_errno(error, -errno, "cannot reach the journal at '%s'", journal.sun_path);
+    error_hint(error, "is systemd-journald running? `log denied` without `to journal` writes to "
+                      "standard error");
+    return error->code;
+}
+
 static int open_log(const struct policy *policy, int *ret_fd, struct error *error)
 {
     if (!policy->log_denied)
         return 0;
+    if (policy->log_target == LOG_JOURNAL)
+        return open_journal(policy, ret_fd, error);
     int fd = policy->log_target == LOG_FILE
                  ? open(policy->log_path,
                         O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640)

@@ -46,7 +46,5 @@ int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
     }
     if (policy->dns.given && policy->dns.directs_count == 0)
         refuse(diags, policy->dns.where, "'dns' without 'direct'");
-    if (policy->log_denied && policy->log_target == LOG_JOURNAL)
-        refuse(diags, policy->log_where, "'log denied to journal'");
     return diags->error_count > before ? -EOPNOTSUPP : 0;
 }

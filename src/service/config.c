@@ -97,7 +97,8 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
         !is_bool(bytes, offsetof(struct service_config, relay)) ||
         !is_bool(bytes, offsetof(struct service_config, queues)) ||
         !is_bool(bytes, offsetof(struct service_config, log)) ||
-        !is_bool(bytes, offsetof(struct service_config, log_json)))
+        !is_bool(bytes, offsetof(struct service_config, log_json)) ||
+        !is_bool(bytes, offsetof(struct service_config, log_journal)))
         return INVALID(error, "a boolean is neither 0 nor 1");
     memcpy(ret_config, bytes, sizeof *ret_config);
     if (ret_config->magic != SERVICE_MAGIC)

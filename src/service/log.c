@@ -14,12 +14,43 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/* One line as a journal entry (systemd.io/JOURNAL_NATIVE_PROTOCOL): KEY=VALUE lines; a line of ours
+ * has no newline inside. PRIORITY 5 is LOG_NOTICE. */
+static bool send_line(const struct service_log *log, const char *line, size_t length)
+{
+    cleanup_buf struct buf entry = {0};
+
+    buf_printf(&entry,
+               "PRIORITY=5\nSYSLOG_IDENTIFIER=netjail\nNETJAIL_NAME=%s\nMESSAGE=", log->jail_name);
+    buf_append(&entry, line, length);
+    buf_puts(&entry, "\n");
+    return send(log->fd, entry.data, entry.length, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+           (ssize_t)entry.length;
+}
+
+static bool send_lines(const struct service_log *log, const char *text, size_t length)
+{
+    bool sent = true;
+
+    for (size_t start = 0; sent && start < length;) {
+        const char *newline = memchr(text + start, '\n', length - start);
+        size_t end = newline ? (size_t)(newline - text) : length;
+
+        sent = send_line(log, text + start, end - start);
+        start = end + 1;
+    }
+    return sent;
+}
 
 static bool write_now(const struct service_log *log, const char *text, size_t length)
 {
     struct pollfd pollfd = {.fd = log->fd, .events = POLLOUT};
 
+    if (log->is_journal)
+        return send_lines(log, text, length);
     if (poll(&pollfd, 1, 0) != 1 || !(pollfd.revents & POLLOUT))
         return false;
     return write(log->fd, text, length) == (ssize_t)length;

@@ -7,7 +7,8 @@
 struct loop;
 
 struct service_log {
-    int fd; /* not owned; -1: nobody reads */
+    int fd;          /* not owned; -1: nobody reads */
+    bool is_journal; /* fd is a datagram socket connected to the journal */
     const char *jail_name;
     const struct loop *loop;
     uint64_t second;   /* the one that `lines` counts */

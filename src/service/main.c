@@ -351,6 +351,7 @@ static int start(struct service *service, struct error *error)
     if (code < 0)
         return code;
     service->log.jail_name = service->setup.config.jail_name;
+    service->log.is_journal = service->setup.config.log_journal;
     service->log.loop = service->loop;
     service->report = (struct loop_source){
         .fd = SERVICE_REPORT_FD, .ready = supervisor_spoke, .context = service};

@@ -59,6 +59,7 @@ struct service_config {
     bool queues;      /* the first of them is bound */
     bool log;
     bool log_json;
+    bool log_journal; /* SERVICE_LOG_FD is connected to the journal's socket */
     char jail_name[64];
     char policy_name[128];
 };
