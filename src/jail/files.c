@@ -17,7 +17,9 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 
 #define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
@@ -35,6 +37,19 @@ static int tree_set_readonly(int fd, const char *path)
 }
 
 /* Covers `path` with a read-only view of itself. */
+/* Has the mount at `path` this flag (ST_* of statvfs(3))? Read back from the kernel. */
+static int mount_check(const char *path, long flag, struct error *error)
+{
+    struct statfs state;
+
+    if (statfs(path, &state) < 0)
+        return error_errno(error, -errno, "cannot look at the mount of %s", path);
+    if (!(state.f_flags & flag))
+        return error_set(error, -EPERM, "the kernel did not take the flags of the mount at %s",
+                         path);
+    return 0;
+}
+
 static int path_lock(const char *path, struct error *error)
 {
     if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
@@ -42,7 +57,7 @@ static int path_lock(const char *path, struct error *error)
                                : error_errno(error, -errno, "cannot cover %s", path);
     if (tree_set_readonly(AT_FDCWD, path) < 0)
         return error_errno(error, -errno, "cannot make %s read-only", path);
-    return 0;
+    return mount_check(path, ST_RDONLY, error);
 }
 
 static int proc_mount(struct error *error)
@@ -163,7 +178,7 @@ static int nosuid_everywhere(struct error *error)
 
     if (syscall(SYS_mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &attributes, sizeof attributes) < 0)
         return error_errno(error, -errno, "cannot make the jail's mounts nosuid");
-    return 0;
+    return mount_check("/", ST_NOSUID, error);
 }
 
 int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,

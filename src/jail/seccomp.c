@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 struct program {
@@ -66,6 +67,18 @@ static int program_load(const struct program *program, struct error *error)
     return error->code;
 }
 
+/* Do the filters answer? Without them clone3() of nothing is EINVAL and a socketpair() of AF_INET
+ * EOPNOTSUPP; both are refused by every variant. */
+static int filters_check(struct error *error)
+{
+    int pair[2];
+
+    if (syscall(SYS_clone3, NULL, (size_t)0) == -1 && errno == ENOSYS &&
+        socketpair(AF_INET, SOCK_STREAM, 0, pair) == -1 && errno == EAFNOSUPPORT)
+        return 0;
+    return error_set(error, -EPERM, "the kernel did not take the seccomp filter");
+}
+
 int seccomp_load(const struct policy *policy, struct error *error)
 {
     unsigned variant = (policy->namespaces_allow ? 1u : 0u) | (policy->processes_shared ? 2u : 0u);
@@ -75,8 +88,11 @@ int seccomp_load(const struct policy *policy, struct error *error)
     if (policy->unix_sockets == UNIX_SOCKETS_NONE)
         allowed &= ~FAMILY_UNIX;
     if (allowed == FAMILY_ALL)
-        return program_load(&whole[variant], error);
-    status = program_load(
-        policy->namespaces_allow ? &families_namespaces[allowed] : &families[allowed], error);
-    return status < 0 ? status : program_load(&common[variant], error);
+        status = program_load(&whole[variant], error);
+    else
+        status = program_load(
+            policy->namespaces_allow ? &families_namespaces[allowed] : &families[allowed], error);
+    if (status == 0 && allowed != FAMILY_ALL)
+        status = program_load(&common[variant], error);
+    return status < 0 ? status : filters_check(error);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes single system calls of netjail fail, or kills its processes there; judges what becomes of the jail.
 
-    faults.py --work DIR [--seconds N] [--seed N] [--kinds fail,kill] [--modes A,B] [--only MODE:KIND:ROLE:NUMBER:ERRNO]
+    faults.py --work DIR [--seconds N] [--seed N] [--kinds fail,kill,lie] [--modes A,B] [--only MODE:KIND:ROLE:NUMBER:ERRNO]
         [--refuse CALLS]    only calls of these names inside the jail before the command runs, with EPERM: it must not
                             run, whatever the probe says
 
@@ -10,6 +10,7 @@ supervisor, init, service and of the command's process before its exec; then eac
 random order, until all are done or the time is over (0: no limit).
     fail    the call returns -ERRNO: either the command saw a jail as strong as without the fault (probe.c looks at it from
             inside), or it never ran: exit status 125, one sentence, nothing left
+    lie     a call inside the jail says that it has worked and was not made: as for fail, for what counts is read back
     kill    SIGKILL to the process as it enters the call: no process of the jail survives the supervisor, and after
             `netjailctl gc` nothing is left
 Ends with one line of counts; exits with 1 when there was a failure.
@@ -36,6 +37,9 @@ ONLY_ENOMEM = {"mmap", "mprotect", "mremap"}  # (brk(2) has no errno: it returns
 INTERRUPTED = set("""read write readv writev recvmsg sendmsg sendto recvfrom poll ppoll wait4 waitid connect accept4 openat
     flock clock_nanosleep nanosleep epoll_wait epoll_pwait pread64 fsync""".split())
 ONLY_EINTR = {"wait4", "waitid"}
+# Calls of init and of the command's process that can be made to lie: success, and nothing done.
+LIES = set("""capset prctl seccomp setresuid setresgid setgroups mount mount_setattr move_mount landlock_restrict_self fchmod
+    fchown mkdir chdir setpgid unlink umount2 pivot_root dup2 fcntl""".split())
 SYSCTLS = ["net/ipv4/ip_forward"] + [f"net/{v}/conf/{i}/{k}" for v in ("ipv4", "ipv6") for i in ("all", "default", "up0")
                                      for k in ("forwarding", "accept_ra", "force_forwarding", "route_localnet")]
 
@@ -154,6 +158,8 @@ class Harness:
         for role, number, name, *late in self.list(mode):
             if "kill" in self.options.kinds and not self.options.refuse:
                 yield mode, "kill", role, number, name, 0
+            if "lie" in self.options.kinds and role.startswith("0.1") and name in LIES and not self.options.refuse:
+                yield mode, "lie", role, number, name, 0
             if "fail" not in self.options.kinds or name in NEVER:
                 continue
             if self.options.refuse:
@@ -169,7 +175,7 @@ class Harness:
 
     def visit(self, mode, kind, role, number, name, code):
         hit = os.path.join(self.work, "hit")
-        arguments = ["fail", role, number, str(code)] if kind == "fail" else ["kill", role, number]
+        arguments = ["fail", role, number, str(code)] if kind != "kill" else ["kill", role, number]
         ended, err, found = self.run(*arguments, hit, *self.command(mode))
         met = read(hit).strip()
         why = self.judge(kind, role, met, ended, err, found)
@@ -250,7 +256,7 @@ def main():
     parser.add_argument("--work", required=True)
     parser.add_argument("--seconds", type=float, default=0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--kinds", default="fail,kill")
+    parser.add_argument("--kinds", default="fail,kill,lie")
     parser.add_argument("--modes", default="")
     parser.add_argument("--only", default="")
     parser.add_argument("--refuse", default="")

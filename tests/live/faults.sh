@@ -35,6 +35,9 @@ faults() { # faults ARGS...: what faults.py says, which is shown when it is ever
 
 both_every_call() { faults --seconds "$FAULTS_SECONDS"; }
 
+# Each item of the self-test sabotaged: the call says that it worked, and nothing was done.
+both_calls_that_lie() { faults --kinds lie --modes plain; }
+
 # What must stop the start whatever the probe says: the drop to no privilege, the filters, the domain, the mounts.
 both_steps_that_may_not_fail() {
     faults --modes plain --refuse seccomp,capset,landlock_restrict_self,mount_setattr,socketpair,signalfd4,sendmsg

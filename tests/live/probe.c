@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -88,6 +89,32 @@ static void check_interfaces(char **allowed)
     }
 }
 
+static void check_mounts(void)
+{
+    struct statvfs state;
+
+    for (int i = 0; i < TRIES; i++) {
+        if (statvfs("/", &state) == 0 && !(state.f_flag & ST_NOSUID))
+            weak("programs with a set-user-ID bit");
+        if (statvfs("/proc/sys", &state) == 0 && !(state.f_flag & ST_RDONLY))
+            weak("a writable /proc/sys");
+    }
+}
+
+/* Only the filters answer so: clone3() would be EINVAL, socketpair() EOPNOTSUPP, keyctl() ENOKEY.
+ */
+static void check_filters(void)
+{
+    int pair[2];
+
+    for (int i = 0; i < TRIES; i++) {
+        if (syscall(SYS_clone3, NULL, 0) < 0 && errno == EINVAL)
+            weak("no filter of calls");
+        if (socketpair(AF_INET, SOCK_STREAM, 0, pair) < 0 && errno == EOPNOTSUPP)
+            weak("no filter of families");
+    }
+}
+
 static void check_calls(void)
 {
     for (int i = 0; i < TRIES; i++) {
@@ -154,6 +181,8 @@ int main(int argc, char **argv)
         return 2;
     check_status();
     check_interfaces(argv + 2);
+    check_mounts();
+    check_filters();
     check_calls();
     for (int i = 2; i < argc; i++)
         check_closed(argv[i]);
