@@ -91,6 +91,46 @@ root_interactive() {
     assert_contains "$out" 'default via 10.20.0.1'
 }
 
+root_named() {
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    assert_status 0 "$NETJAILCTL" create lab -p "$E/named.conf"
+    assert_contains "$(ip netns list)" lab
+    assert_contains "$("$NETJAILCTL" exec lab -- ip -o address show eth0)" 10.65.0.10/16
+    local a
+    for a in "$INTERNET4" "$INTERNET6"; do
+        assert_connect ok ip netns exec lab -- tcp "$a" 7
+        assert_contains "$("$NETJAILCTL" exec lab -- "$NET" try tcp "$a" 7)" ok
+        assert_contains "$(nsenter --net=/run/netns/lab "$NET" try tcp "$a" 7)" ok
+    done
+    # A server that comes and goes; the jail stays.
+    "$NETJAILCTL" exec lab -- "$NET" serve tcp 0.0.0.0 80 tcp :: 80 > /dev/null 2>&1 < /dev/null &
+    local server=$!
+    wait_for 10 eval '[ "$("$NET" try tcp fd00:65::10 80 | cut -d" " -f1)" = ok ]'
+    assert_connect ok -- tcp 10.65.0.10 80
+    kill $server
+    wait $server || :
+    assert_contains "$(ip netns list)" lab
+    assert_status 0 "$NETJAILCTL" delete lab
+    assert_lacks "$(ip netns list)" lab
+}
+
+# The packets of a jail that is used while they are written, read by tcpdump.
+root_capture() {
+    command -v tcpdump > /dev/null || skip 'tcpdump is not installed'
+    serve_http "$E/publish.conf" published
+    "$NETJAILCTL" capture published -w "$T/it.pcap" 2> "$T/capture.err" &
+    local capture=$! a
+    remember_process $capture
+    wait_for 10 eval '[ "$(stat -c %s "$T/it.pcap" 2> /dev/null || echo 0)" -ge 24 ]'
+    for a in "$HOST4" "[$HOST6]"; do assert_equal "$(outside curl -sS --max-time 5 "http://$a:8080/")" 'it works'; done
+    for a in "$OUTSIDE4.* > 10.40.0.10.80" "$OUTSIDE6.* > fd00:40::10.80"; do
+        wait_for 10 eval "tcpdump -nr '$T/it.pcap' 2> /dev/null | grep -q '$a: Flags .F'"
+    done
+    kill -INT $capture
+    wait $capture
+    end_jail published
+}
+
 root_cable() {
     local blue=("$NETJAIL" -q -p "$E/cable-blue.conf") a
     serve_http "$E/cable-red.conf" red
