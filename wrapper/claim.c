@@ -198,6 +198,8 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
     if (result < 0)
         return result == -EAGAIN || result == -ENOLINK ? result : -EINVAL;
     result = peers_open(claim->plan, &claim->peers, error);
+    if (result == 0)
+        result = joined_open(claim->plan, &claim->join_fd, error);
     if (result < 0)
         return result == -EINVAL ? -EIO : result;
     result = make_record(claim, policy, command, error);
@@ -248,6 +250,9 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
             return error->text[0] ? (error->code = -EBUSY) : -EINVAL;
         peers_close(claim->peers);
         claim->peers = NULL;
+        if (claim->join_fd > 0)
+            (void)close(claim->join_fd); /* looked up anew */
+        claim->join_fd = -1;
         plan_free(claim->plan);
         claim->plan = NULL;
         diags->list_count = diags_before;
@@ -387,6 +392,8 @@ void claim_free(struct claim *claim)
 {
     claim_unlock(claim);
     peers_close(claim->peers);
+    if (claim->join_fd > 0)
+        (void)close(claim->join_fd); /* a namespace: nothing is lost */
     kernel_close(claim->host);
     facts_free(claim->facts);
     plan_free(claim->plan);

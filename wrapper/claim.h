@@ -14,6 +14,7 @@ struct claim {
     struct facts *facts;
     struct plan *plan;
     struct record *record;
+    int join_fd;         /* the network that is joined; -1 or, before claim_take(), 0: none */
     struct peers *peers; /* sockets in the jails that cables lead to; NULL: none */
     bool is_locked;      /* we hold the pool's lock */
     char name[JAIL_NAME_MAX + 1];

@@ -95,6 +95,8 @@ static int start_init(struct run *run)
         .policy = run->policy,
         .plan = run->claim.plan,
         .identity = run->identity,
+        .joins = run->claim.plan->joins,
+        .join_fd = run->claim.join_fd,
         .privileged = run->privileged,
         .name = run->claim.name,
         .policy_text = run->policy->file_path ? run->policy->file_path : "",
@@ -170,6 +172,10 @@ static int build_network(struct run *run)
 {
     const struct plan *plan = run->claim.plan;
     size_t rules = count_rule_ops(plan);
+    if (plan->joins) { /* its rules are its own; nothing in it is touched */
+        claim_unlock(&run->claim);
+        return joined_verify(run->claim.join_fd, run->jail.netns_fd, &run->error);
+    }
     int result = apply_rules(run, rules);
 
     if (result == 0)
@@ -205,6 +211,7 @@ static int shrink(struct run *run)
     applied_free(&run->applied);
     peers_close(run->claim.peers); /* or we would keep those namespaces when their jails end */
     run->claim.peers = NULL;
+    close_fd(&run->claim.join_fd);
     close_fd(&run->jail.service_fd);
     close_fd(&run->jail.nflog_fd);
     jail_close_relay(&run->jail);

@@ -45,11 +45,13 @@ struct jail_setup {
     const struct policy *policy;
     const struct plan *plan; /* init writes its JAIL sysctls; NULL: none */
     struct identity identity;
+    bool joins; /* init enters `join_fd` instead of a network namespace of its own */
+    int join_fd;
     bool privileged;         /* no user namespace is needed */
     const char *name;        /* NETJAIL_NAME */
     const char *policy_text; /* NETJAIL_POLICY */
-    char *const *argv; /* NULL: a named jail without a command, until SIGTERM */
-    const int *keep_fds; /* --keep-fd */
+    char *const *argv;       /* NULL: a named jail without a command, until SIGTERM */
+    const int *keep_fds;     /* --keep-fd */
     size_t keep_fds_count;
     bool notify; /* NOTIFY_SOCKET leads to jail->notify_fd; else it is taken away */
     int verbose;

@@ -237,10 +237,23 @@ static int identity_check(const struct jail_setup *setup, bool user_namespace, s
     return -EPERM;
 }
 
+/* In the new process, before it is init: then it is as if it had been made there. */
+static void join_network(const struct jail_setup *setup, int control_fd)
+{
+    struct error error = {0};
+
+    if (!setup->joins || setns(setup->join_fd, CLONE_NEWNET) == 0)
+        return;
+    (void)error_errno(&error, -errno, "cannot join the network");
+    error_hint(&error, "it needs CAP_SYS_ADMIN over that network namespace: run netjail as root");
+    (void)control_send_failure(control_fd, CONTROL_FAILED, &error); /* it ends all the same */
+    _exit(125);
+}
+
 static int clone_init(const struct jail_setup *setup, bool user_namespace, struct jail *jail,
                       struct error *error)
 {
-    uint64_t flags = CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWIPC;
+    uint64_t flags = (setup->joins ? 0 : CLONE_NEWNET) | CLONE_NEWNS | CLONE_NEWIPC;
     int control[2], service[2];
 
     if (pair_make(control, error) < 0)
@@ -262,8 +275,10 @@ static int clone_init(const struct jail_setup *setup, bool user_namespace, struc
     flags |= user_namespace ? CLONE_NEWUSER : 0;
     flags |= setup->policy->processes_shared ? 0 : CLONE_NEWPID;
     jail->init_pid = clone_process(flags, &jail->init_pidfd);
-    if (jail->init_pid == 0)
+    if (jail->init_pid == 0) {
+        join_network(setup, control_theirs);
         init_run(&args);
+    }
     return jail->init_pid < 0 ? clone_explain(-errno, user_namespace, error) : 0;
 }
 

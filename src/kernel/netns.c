@@ -7,11 +7,18 @@
  * somebody else waits for. */
 #include "kernel/netns.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdalign.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,5 +65,24 @@ int netns_socket(int netns_fd, int protocol, int *ret_fd, struct error *error)
     if (visit.result < 0)
         return error_errno(error, visit.result, "cannot enter another network namespace");
     *ret_fd = visit.result;
+    return 0;
+}
+
+int netns_open_named(const char *name, int *ret_fd, struct error *error)
+{
+    struct stat ours, theirs;
+    char path[128];
+
+    (void)snprintf(path, sizeof path, "/run/netns/%s", name); /* a jail's name fits */
+    cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot open '%s'", path);
+    if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+        return error_set(error, -EINVAL, "'%s' is no network namespace", path);
+    if (fstat(fd, &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0)
+        return error_errno(error, -errno, "cannot examine '%s'", path);
+    if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
+        return error_set(error, -EINVAL, "'%s' is the network that netjail itself is in", path);
+    *ret_fd = take_fd(&fd);
     return 0;
 }

@@ -6,3 +6,7 @@
 /* A netlink socket of the namespace, which stays usable from here; -errno with *error. Needs
  * CAP_SYS_ADMIN over the namespace and over the caller's own (setns(2)). */
 int netns_socket(int netns_fd, int protocol, int *ret_fd, struct error *error);
+
+/* Opens the namespace /run/netns/NAME (ip-netns(8)). -ENOENT: there is none; -EINVAL: the file is
+ * no network namespace, or the caller's own. */
+int netns_open_named(const char *name, int *ret_fd, struct error *error);

@@ -197,3 +197,44 @@ void peers_close(struct peers *peers)
     free(peers->routes);
     free(peers);
 }
+
+int joined_open(const struct plan *plan, int *ret_fd, struct error *error)
+{
+    const struct plan_peer *joined = &plan->joined;
+    cleanup_fd int fd = -1;
+    int code;
+
+    *ret_fd = -1;
+    if (!plan->joins)
+        return 0;
+    if (joined->pid > 0) {
+        code = jail_netns_open(joined->name, joined->pid, joined->pid_start, &fd, error);
+        if (code == 0)
+            code = check_rules(joined->name, fd, error);
+        code = code == -ENOLINK ? -ESRCH : code; /* waiting is for cables */
+    } else {
+        code = netns_open_named(joined->name, &fd, error);
+        if (code == -ENOENT) {
+            (void)error_set(error, code, "there is no running jail '%s', nor /run/netns/%s",
+                            joined->name, joined->name);
+            error_hint(error, "`netjailctl list` and `ip netns list` show what there is");
+        }
+    }
+    if (code < 0) {
+        error->where = plan->joined_where;
+        return code;
+    }
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+int joined_verify(int joined_fd, int netns_fd, struct error *error)
+{
+    struct stat wanted, found;
+
+    if (fstat(joined_fd, &wanted) < 0 || fstat(netns_fd, &found) < 0)
+        return error_errno(error, -errno, "cannot examine the jail's network namespace");
+    if (wanted.st_ino != found.st_ino || wanted.st_dev != found.st_dev)
+        return error_set(error, -EUCLEAN, "the jail is not in the network that it joins");
+    return 0;
+}

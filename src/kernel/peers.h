@@ -18,3 +18,9 @@ void peers_close(struct peers *peers); /* NULL is allowed */
  * another namespace than we are. -ENOLINK: there is none (yet). */
 int jail_netns_open(const char *name, int32_t pid, uint64_t pid_start, int *ret_fd,
                     struct error *error);
+
+/* The network namespace that the plan joins; -1 when it joins none. */
+int joined_open(const struct plan *plan, int *ret_fd, struct error *error);
+
+/* Is `netns_fd` that namespace? -EUCLEAN: the command would run elsewhere. */
+int joined_verify(int joined_fd, int netns_fd, struct error *error);

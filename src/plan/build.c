@@ -252,6 +252,15 @@ static bool check_privilege(struct build *build)
 
         if (link->kind == LINK_RELAY || build->facts->privileged)
             continue;
+        if (link->kind == LINK_JOIN) {
+            diag = build_error(build, NULL, link->where,
+                               "joining another network needs privilege over the host's network");
+            diag_hint(build->diags, diag,
+                      "run netjail with sudo; a program in a running jail of your own: "
+                      "netjailctl exec %s -- COMMAND",
+                      link->target);
+            return false;
+        }
         if (link->kind == LINK_VETH_JAIL) {
             diag = build_error(build, NULL, link->where,
                                "a cable to another jail needs privilege over the host's network");
@@ -307,6 +316,8 @@ static int build_write(struct build *build)
 {
     int code;
 
+    if (build->plan->joins)
+        return 0;
     build_plan_addresses(build);
     build_plan_known(build);
     build_jail_sysctls(build);

@@ -91,6 +91,9 @@ void build_plan_known(struct build *build);
 /* Finds the jail that a cable leads to. */
 void build_resolve_peer(struct build *build, struct link_plan *link);
 
+/* `link join`: whose network it is. */
+void build_resolve_join(struct build *build, const struct link *link);
+
 /* macvlan, ipvlan: the interface that they share. */
 void build_check_child(struct build *build, const struct link_plan *link);
 void build_child(struct build *build, const struct link_plan *link);

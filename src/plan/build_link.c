@@ -124,6 +124,8 @@ void build_resolve_links(struct build *build)
 
         if (link->kind != LINK_DEVICE && link->kind != LINK_RELAY && link->kind != LINK_JOIN)
             add_link(build, link);
+        else if (link->kind == LINK_JOIN)
+            build_resolve_join(build, link);
         else if (link->kind != LINK_RELAY) /* relay.c */
             (void)build_error(build, NULL, link->where, "this kind of link is not available yet");
     }

@@ -1,4 +1,4 @@
-/* Cables to other jails: who is at the other end.
+/* Cables to other jails: who is at the other end; and whose network is joined.
  *
  * The other jail is found by its record: it must run, and belong to the same user (or root lays the
  * cable). A cable gives it a link and routes, and never a rule, so what comes over the cable is
@@ -47,11 +47,39 @@ static uint16_t add_peer(struct build *build, const char *name, const struct rec
     return (uint16_t)(plan->peers_count - 1);
 }
 
+/* Root may do it for anybody. */
+static bool belongs_to_other(struct build *build, const struct link *link,
+                             const struct record *record, const char *hint)
+{
+    if (build->facts->uid == 0 || record->uid == build->facts->uid)
+        return false;
+    diag_hint(build->diags,
+              build_error(build, NULL, link->target_where, "jail '%s' belongs to user %u",
+                          link->target, record->uid),
+              "%s", hint);
+    return true;
+}
+
+void build_resolve_join(struct build *build, const struct link *link)
+{
+    const struct record *record = find_running(build, link->target);
+    struct plan *plan = build->plan;
+
+    if (record && belongs_to_other(build, link, record, "its network is not yours to use"))
+        return;
+    plan->joins = true;
+    plan->joined_where = link->target_where;
+    (void)snprintf(plan->joined.name, sizeof plan->joined.name, "%s", link->target); /* fits */
+    if (record) {
+        plan->joined.pid = record->pid;
+        plan->joined.pid_start = record->pid_start;
+    }
+}
+
 void build_resolve_peer(struct build *build, struct link_plan *link)
 {
     const struct link *text = link->link;
     const struct record *record = find_running(build, text->target);
-    struct diag *diag;
 
     link->is_peer = true;
     if (strcmp(text->target, build->name) == 0) {
@@ -67,12 +95,8 @@ void build_resolve_peer(struct build *build, struct link_plan *link)
         report_missing(build, text, "is ending");
         return;
     }
-    if (record && build->facts->uid != 0 && record->uid != build->facts->uid) {
-        diag = build_error(build, NULL, text->target_where, "jail '%s' belongs to user %u",
-                           text->target, record->uid);
-        diag_hint(build->diags, diag,
-                  "cables are between jails of one user; root may lay any other");
+    if (record && belongs_to_other(build, text, record,
+                                   "cables are between jails of one user; root may lay any other"))
         return;
-    }
     link->peer = add_peer(build, text->target, record);
 }

@@ -365,6 +365,11 @@ struct plan {
     struct plan_peer *peers;
     size_t peers_count, peers_capacity;
 
+    bool joins; /* the command runs in the network of `joined`, and nothing in it is touched: there
+                   are no ops */
+    struct plan_peer joined; /* pid 0: the namespace of this name in /run/netns */
+    struct position joined_where;
+
     bool relays;                /* init opens the relay's listeners */
     bool queues;                /* connections wait in NFQUEUE 0 until their outcome is known */
     bool decides;               /* the service gets the policy and decides or resolves */

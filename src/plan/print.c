@@ -329,6 +329,12 @@ void plan_print(const struct plan *plan, const char *netns, struct buf *out)
                plan->peers[i].name, out);
         buf_puts(out, " PID (of a process in it)\n");
     }
+    if (plan->joins) {
+        quoted("# The command runs in a network that exists: ip netns exec ", plan->joined.name,
+               out);
+        buf_puts(out, " COMMAND\n");
+        return;
+    }
     quoted("ip netns add ", netns, out);
     buf_puts(out, "\n");
     for (size_t i = 0; i < plan->ops_count;) {

@@ -173,12 +173,45 @@ static void check_shared_mac(struct diags *diags, const struct link *link)
     diag_hint(diags, diag, "it has the address of '%s'", link->target);
 }
 
+static void report_ignored(struct diags *diags, const struct link *link, struct position where,
+                           const char *what)
+{
+    struct diag *diag = diag_error(diags, where, "%s beside 'link join'", what);
+
+    diag_hint(diags, diag, "the network of '%s' stays as it is, its rules included; say it there",
+              link->target);
+    diag_other(diags, diag, link->where, "the link is here");
+}
+
+/* What would have to change the network that is joined. */
+static void check_joined(const struct policy *policy, struct diags *diags, const struct link *link)
+{
+    if (policy->rules_count > 0)
+        report_ignored(diags, link, policy->rules[0].where, "a rule");
+    for (size_t i = 0; i < DIRECTION_COUNT; i++)
+        if (policy->defaults_given[i])
+            report_ignored(diags, link, policy->defaults_where[i], "'default'");
+    if (policy->publishes_count > 0)
+        report_ignored(diags, link, policy->publishes[0].where, "'publish'");
+    if (policy->exposes_count > 0)
+        report_ignored(diags, link, policy->exposes[0].where, "'expose'");
+    if (policy->lo_addresses_count > 0)
+        report_ignored(diags, link, policy->lo_addresses[0].where, "an address of 'lo'");
+    if (policy->forward)
+        report_ignored(diags, link, policy->forward_where, "'forward'");
+    if (policy->log_denied)
+        report_ignored(diags, link, policy->log_where, "'log denied'");
+    if (policy->dns.given && policy->dns.directs_count == 0)
+        report_ignored(diags, link, policy->dns.where, "'dns' without 'direct'");
+}
+
 static void check_join(const struct policy *policy, struct diags *diags, const struct link *link)
 {
     struct diag *diag;
 
     if (link->kind != LINK_JOIN)
         return;
+    check_joined(policy, diags, link);
     if (policy->links_count > 1) {
         const struct link *other = &policy->links[link == policy->links ? 1 : 0];
 

@@ -13,7 +13,6 @@ static void refuse_links(const struct policy *policy, struct diags *diags)
 {
     static const char *const kinds[] = {
         [LINK_DEVICE] = "'link ... device'",
-        [LINK_JOIN] = "'link join'",
     };
 
     for (size_t i = 0; i < policy->links_count; i++) {

@@ -584,9 +584,41 @@ static void test_cables_to_one_jail(void **unused)
     facts_free(facts);
 }
 
+/* Joining has no ops at all: nothing in that network is touched. */
+static void test_join(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct record *red = add_other(facts, "red", RED);
+    struct built guest;
+
+    (void)unused;
+    red->pid = 77;
+    red->uid = 1000;
+    guest = build("link join red\n", facts);
+    assert_int_equal(guest.code, 0);
+    assert_int_equal(guest.plan->ops_count, 0);
+    assert_true(guest.plan->joins);
+    assert_int_equal(guest.plan->joined.pid, 77);
+    built_free(&guest);
+    guest = build("link join lab\n", facts); /* perhaps in /run/netns */
+    assert_int_equal(guest.plan->joined.pid, 0);
+    built_free(&guest);
+    facts->uid = 1001;
+    guest = build("link join red\n", facts);
+    assert_int_equal(guest.code, -EINVAL);
+    assert_true(says(&guest, "belongs to user 1000"));
+    built_free(&guest);
+    facts->privileged = false;
+    guest = build("link join red\n", facts);
+    assert_true(says(&guest, "needs privilege"));
+    built_free(&guest);
+    facts_free(facts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join),
         cmocka_unit_test(test_cable),
         cmocka_unit_test(test_cable_refused),
         cmocka_unit_test(test_cables_to_one_jail),

@@ -93,6 +93,68 @@ static void test_names_avoid_what_is_taken(void **unused)
     facts_free(facts);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* 10,000 links on one host, their makers' chance always the same: what is taken decides. */
+static void test_ten_thousand_names(void **unused)
+{
+    enum { COUNT = 10000 };
+    struct facts *facts = facts_new();
+    char(*names)[IFNAME_SIZE] = calloc(COUNT, sizeof *names);
+
+    (void)unused;
+    assert_non_null(names);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t seed = i / 10;
+
+        pool_choose_ifname(facts, &seed, names[i]);
+        assert_true(strlen(names[i]) <= IFNAME_MAX);
+        memcpy(ARENA_PUSH(facts->arena, facts, links)->name, names[i], IFNAME_SIZE);
+    }
+    qsort(names, COUNT, sizeof *names, compare_names);
+    for (size_t i = 1; i < COUNT; i++)
+        assert_string_not_equal(names[i - 1], names[i]);
+    free(names);
+    facts_free(facts);
+}
+
+/* A network of 510 jails, then it is exhausted. `taken` is about all networks. */
+static void fill_network(unsigned number, uint8_t taken[65536])
+{
+    struct addr used[510];
+    struct addr addr;
+    struct prefix network = {{ADDR_V4, {10, 50, (uint8_t)(number * 2), 1}}, 23};
+    char name[32];
+
+    for (size_t count = 0; count < 510; count++) {
+        (void)snprintf(name, sizeof name, "jail-%u-%zu eth0", number, count);
+        assert_int_equal(pool_choose_address(&network, used, count, name, &addr), 0);
+        assert_true(prefix_contains(&network, &addr));
+        assert_int_equal(taken[addr.bytes[2] << 8 | addr.bytes[3]]++, 0);
+        used[count] = addr;
+        qsort(used, count + 1, sizeof *used, (int (*)(const void *, const void *))addr_compare);
+    }
+    assert_int_equal(pool_choose_address(&network, used, 510, "one more", &addr), -ENOSPC);
+}
+
+static void test_addresses_of_65000_jails(void **unused)
+{
+    uint8_t *taken = calloc(65536, 1);
+    size_t count = 0;
+
+    (void)unused;
+    assert_non_null(taken);
+    for (unsigned number = 0; number < 128; number++)
+        fill_network(number, taken);
+    for (size_t i = 0; i < 65536; i++)
+        count += taken[i];
+    assert_int_equal(count, 128 * 510);
+    free(taken);
+}
+
 static void test_mac(void **unused)
 {
     static const struct mac known = {{0x02, 0x00, 0x5e, 0x10, 0x00, 0x01}};
@@ -113,6 +175,8 @@ int main(void)
         cmocka_unit_test(test_same_name_same_address),
         cmocka_unit_test(test_failure_leaves_output),
         cmocka_unit_test(test_names_avoid_what_is_taken),
+        cmocka_unit_test(test_ten_thousand_names),
+        cmocka_unit_test(test_addresses_of_65000_jails),
         cmocka_unit_test(test_mac),
     };
 
