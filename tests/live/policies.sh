@@ -9,7 +9,7 @@ root_every_policy_starts() {
     for file in "$P"/*.conf; do
         assert_status 0 "$NETJAIL" -q --wait-clean -p "$file" true
     done
-    assert_equal "$(cd "$P" && echo *.conf) " "build-offline.conf database.conf internet.conf none.conf web.conf " \
+    assert_equal "$(cd "$P" && echo *.conf) " "agent.conf build-offline.conf database.conf internet.conf lan-only.conf no-lan.conf none.conf web.conf " \
         "a new policy needs a test here"
 }
 
@@ -46,5 +46,27 @@ both_build_offline() {
     run "$NETJAIL" -q -p "$P/build-offline.conf" make -C "$T/project" check
     assert_contains "$out" refused # the jail's own loopback is there, and nobody listens
 }
+
+root_relay_policies() {
+    serve_outside tcp 0.0.0.0 80 tcp :: 80 tcp 0.0.0.0 25 tcp :: 25
+    serve_host tcp 0.0.0.0 81 tcp :: 81
+    local a
+    for a in "$INTERNET4 $PRIVATE4" "$INTERNET6 $PRIVATE6"; do
+        set -- $a
+        assert_contains "$(net -p "$P/no-lan.conf" -- "$NET" try tcp "$1" 25)" "ok hello"
+        assert_lacks "$(net -p "$P/no-lan.conf" -- "$NET" try tcp "$2" 80)" ok
+        assert_lacks "$(net -p "$P/lan-only.conf" -- "$NET" try tcp "$1" 80)" ok
+        assert_contains "$(net -p "$P/lan-only.conf" -- "$NET" try tcp "$2" 80)" "ok hello"
+        assert_contains "$(net -p "$P/agent.conf" -- "$NET" try tcp "$1" 80)" "ok hello"
+        assert_lacks "$(net -p "$P/agent.conf" -- "$NET" try tcp "$1" 25)" ok
+        assert_lacks "$(net -p "$P/agent.conf" -- "$NET" try tcp "$2" 80)" ok
+    done
+    for a in "$HOST4" "$HOST6"; do
+        for policy in agent lan-only no-lan; do
+            assert_lacks "$(net -p "$P/$policy.conf" -- "$NET" try tcp "$a" 81)" ok
+        done
+    done
+}
+net() { "$NETJAIL" -q "$@" 2> /dev/null || :; }
 
 run_tests "$@"
