@@ -41,6 +41,7 @@ $(B)/fuzz/obj/%.o: %.c
 FUZZ_OBJECTS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(BASE) $(POLICY) $(PLAN))
 .PRECIOUS: $(B)/fuzz/obj/%.o
 $(B)/fuzz/fuzz_service: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,nflog denial_print config judge)
+$(B)/fuzz/fuzz_queue: $(B)/fuzz/obj/src/service/queue_packet.o
 $(B)/fuzz/fuzz_netlink: $(patsubst %,$(B)/fuzz/obj/src/kernel/%.o,nl rtnl_dump explain)
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)

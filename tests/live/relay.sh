@@ -3,7 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 prepare() {
-    serve_outside tcp 0.0.0.0 7 tcp :: 7 tcp 0.0.0.0 8 tcp :: 8
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    serve_outside tcp 0.0.0.0 8 tcp :: 8
     ip route add unreachable 203.0.113.0/24
     ip route add unreachable 2001:db8:dead::/48
 }
@@ -54,6 +55,55 @@ both_service_dies() {
     end_jail one
     out=$(cat "$T/jail-one.out")
     assert_equal "$out" "up"$'\n'"refused"$'\n'"refused"$'\n'"refused"
+}
+
+root_scan_finds_what_the_rules_admit() {
+    local file
+    file=$(relayed "allow out tcp to $INTERNET4 port { 7, 9 }")
+    assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" scan "$INTERNET4" 65535)" 7
+}
+
+# Every port is tried outside: the service survives it.
+user_scan_of_the_outside() {
+    local file
+    file=$(relayed 'allow out tcp to any')
+    assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" scan "$INTERNET6" 4096)" "7 8"
+}
+
+both_limit_of_connections() {
+    local file
+    file=$(relayed 'allow out tcp port 7' 'limit connections 20')
+    assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" hold "$INTERNET4" 7 30)" \
+        "20 open, 10 refused"$'\n'"ok"
+}
+
+both_peer_that_never_reads() {
+    local file
+    file=$(relayed 'allow out tcp port { 7, 8 }')
+    assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" stall "$INTERNET6" 7)" "stalled ok"
+}
+
+# What a program writes for the command line: no policy, no privilege, real programs.
+both_command_line() {
+    assert_equal "$("$NETJAIL" -q --allow "out tcp to $INTERNET4 port 7" -- "$NET" try tcp "$INTERNET4" 7)" \
+        "ok hello from $INTERNET4 to $HOST4"
+    assert_no_connect "$NETJAIL" -q --allow "out tcp to $INTERNET4 port 7" -- tcp "$INTERNET4" 8
+    assert_no_connect "$NETJAIL" -q --net relay -- tcp "$INTERNET4" 7
+    assert_contains "$("$NETJAIL" -q --allow "out tcp to $INTERNET4 port 7" -- nc -N "$INTERNET4" 7 < /dev/null)" hello
+}
+
+# Other links keep what their routes lead to; the relay has the rest.
+root_beside_a_bridge() {
+    local file
+    file=$(policy both <<< 'network b { address 10.77.0.1/24 }
+link eth0 bridge b { address 10.77.0.2/24 }
+link relay
+allow out tcp to { 10.77.0.1, any } port 7')
+    assert_connect "ok hello from $INTERNET4 to $HOST4" "$NETJAIL" -q -p "$file" -- tcp "$INTERNET4" 7
+    assert_equal "$("$NETJAIL" -q -p "$file" -- ip -o route get 10.77.0.1 | grep -o 'dev [a-z0-9]*')" "dev eth0"
+    sed -i 's|10.77.0.2/24 }|10.77.0.2/24; gateway 10.77.0.1 }|' "$file"
+    assert_status 125 "$NETJAIL" -q -p "$file" true
+    assert_contains "$err" "a second default gateway"
 }
 
 run_tests "$@"

@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+"""What tests do inside a jail with a relay.
+
+scan ADDR LAST      connects to the ports up to LAST; prints those that answer
+hold ADDR PORT N    opens N connections and keeps them; prints "N open, M refused"; then closes all and
+                    prints the outcome of one more
+stall ADDR PORT     sends to an echo server and never reads, until nothing more is taken; then shows that
+                    another connection works, to the next port
+"""
+import asyncio
+import errno
+import socket
+import sys
+
+
+async def attempt(address, port, found, gate):
+    async with gate:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(address, port), 20)
+        except (OSError, asyncio.TimeoutError):
+            return
+        found.append(port)
+        writer.close()
+
+
+async def scan(address, last):
+    found = []
+    gate = asyncio.Semaphore(200)
+    for start in range(1, last + 1, 4096):
+        await asyncio.gather(*(attempt(address, port, found, gate) for port in range(start, min(start + 4096, last + 1))))
+    print(*sorted(found))
+
+
+def once(address, port):
+    try:
+        with socket.create_connection((address, port), 10) as s:
+            s.settimeout(10)
+            return "ok" if s.recv(5) == b"hello" else "closed"
+    except OSError as e:
+        return errno.errorcode.get(e.errno, str(e))
+
+
+def hold(address, port, count):
+    held, refused = [], 0
+    for _ in range(count):
+        try:
+            s = socket.create_connection((address, port), 10)
+            s.settimeout(10)
+            if s.recv(5) != b"hello":
+                raise ConnectionResetError
+            held.append(s)
+        except ConnectionError:
+            refused += 1
+    print(f"{len(held)} open, {refused} refused")
+    for s in held:
+        s.close()
+    for _ in range(200):
+        result = once(address, port)
+        if result == "ok":
+            break
+    print(result)
+
+
+def stall(address, port):
+    s = socket.create_connection((address, port), 10)
+    s.setblocking(False)
+    total = 0
+    while total < 1 << 28:
+        try:
+            total += s.send(bytes(65536))
+        except BlockingIOError:
+            import select
+            if not select.select([], [s], [], 1)[1]:
+                break
+    print("stalled" if total < 1 << 28 else "endless", once(address, port + 1))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "scan":
+        asyncio.run(scan(sys.argv[2], int(sys.argv[3])))
+    elif sys.argv[1] == "hold":
+        hold(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        stall(sys.argv[2], int(sys.argv[3]))
