@@ -131,6 +131,55 @@ root_capture() {
     end_jail published
 }
 
+on_device() { # on_device KIND MODE VERSION: the options of the example on up0
+    local options=(-D device=up0)
+    if [ "$3" = 4 ]; then
+        options+=(-D address=192.0.2.60/24 -D "router=$OUTSIDE4")
+    else
+        options+=(-D address=2001:db8:1::60/64 -D "router=$OUTSIDE6")
+    fi
+    printf '%s\n' "${options[@]}"
+}
+
+root_macvlan() {
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    local mode version file options
+    local -A own=([4]=192.0.2.60 [6]=2001:db8:1::60) far=([4]=$INTERNET4 [6]=$INTERNET6) host=([4]=$HOST4 [6]=$HOST6)
+    for mode in bridge private vepa; do
+        file=$(variant macvlan "s/mode bridge/mode $mode/")
+        for version in 4 6; do
+            mapfile -t options < <(on_device macvlan $mode $version)
+            outside ip neighbour flush dev out0 # each of these jails has another MAC address
+            serve_example "$file" macvlan "${options[@]}" -- tcp 0.0.0.0 80 tcp :: 80
+            assert_connect ok outside -- tcp "${own[$version]}" 80
+            assert_connect "ok hello from ${far[$version]} to ${own[$version]}" jail_exec macvlan -- tcp "${far[$version]}" 7
+            assert_no_connect -- tcp "${own[$version]}" 80
+            assert_no_connect jail_exec macvlan -- tcp "${host[$version]}" 80
+            end_jail macvlan
+        done
+    done
+}
+
+# ipvlan works where the kernel has it; where not, the sentence about it is what is tested.
+root_ipvlan() {
+    local options
+    mapfile -t options < <(on_device ipvlan l2 4)
+    if ip link add probe link up0 type ipvlan 2> /dev/null; then
+        ip link del probe
+    else
+        assert_status 125 "$NETJAIL" -q -p "$E/ipvlan.conf" "${options[@]}" true
+        assert_contains "$err" ipvlan.conf:
+        assert_contains "$err" 'modprobe ipvlan'
+        skip 'the kernel has no ipvlan; its error is tested'
+    fi
+    local mode
+    for mode in l2 l3; do
+        serve_example "$(variant ipvlan "s/mode l2/mode $mode/")" ipvlan "${options[@]}" -- tcp 0.0.0.0 80
+        assert_connect ok outside -- tcp 192.0.2.60 80
+        end_jail ipvlan
+    done
+}
+
 root_cable() {
     local blue=("$NETJAIL" -q -p "$E/cable-blue.conf") a
     serve_http "$E/cable-red.conf" red
