@@ -11,7 +11,7 @@ static void refuse(struct diags *diags, struct position where, const char *what)
 
 static void refuse_links(const struct policy *policy, struct diags *diags)
 {
-    static const char *const kinds[] = {
+    static const char *const kinds[LINK_JOIN + 1] = {
         [LINK_DEVICE] = "'link ... device'",
     };
 
