@@ -6,6 +6,8 @@
  * lease tells of, or two jails that look before one of them has written. */
 #include "claim.h"
 
+#include "base/clock.h"
+
 #include "kernel/collect.h"
 #include "kernel/netns_name.h"
 #include "kernel/process.h"
@@ -24,14 +26,6 @@
 #define ENDING_POLL_MS    10
 
 static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* A directory that cannot be had, as against one that somebody has tampered with. */
 static bool is_out_of_reach(int code)
@@ -224,7 +218,7 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
                const char *command, struct diags *diags, struct error *error)
 {
-    int64_t start_ms = now_ms();
+    int64_t start_ms = clock_now_ms();
     size_t diags_before = diags->list_count;
     int result;
 
@@ -246,7 +240,7 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
         claim_unlock(claim);
         if (result != -EAGAIN && result != -ENOLINK)
             return result;
-        if (now_ms() >= start_ms + (result == -EAGAIN ? ENDING_TIMEOUT_MS : PEER_TIMEOUT_MS))
+        if (clock_now_ms() >= start_ms + (result == -EAGAIN ? ENDING_TIMEOUT_MS : PEER_TIMEOUT_MS))
             return error->text[0] ? (error->code = -EBUSY) : -EINVAL;
         peers_close(claim->peers);
         claim->peers = NULL;

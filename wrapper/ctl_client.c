@@ -7,6 +7,7 @@
 #include "wrapper/ctl_client.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "jail/request.h"
 #include "kernel/lease_socket.h"
 
@@ -168,23 +169,15 @@ int jail_find(const char *name, struct found_jail *ret_found, struct error *erro
     return -ENOENT;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int jail_connect(const struct found_jail *found, int *ret_fd, struct error *error)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
-    int64_t end_ms = now_ms() + START_TIMEOUT_MS;
+    int64_t end_ms = clock_now_ms() + START_TIMEOUT_MS;
 
     for (;;) {
         int result = lease_socket_connect(found->directory, found->record, ret_fd, error);
 
-        if (result != -ENOENT || now_ms() >= end_ms)
+        if (result != -ENOENT || clock_now_ms() >= end_ms)
             return result;
         *error = (struct error){0};
         (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */

@@ -7,6 +7,7 @@
  * what is left, as gc does when the supervisor was killed. What must not happen: a name in
  * /run/netns before the rules. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "jail/jail.h"
 #include "kernel/apply.h"
 #include "kernel/lease.h"
@@ -210,14 +211,6 @@ int ctl_create(const struct ctl_options *options)
 
 /* ---- delete ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The process of the record and no later one of its number. -1: it has ended. */
 static int supervisor_open(const struct record *record)
 {
@@ -233,10 +226,10 @@ static int supervisor_open(const struct record *record)
 static bool await_end(int pidfd, int timeout_ms)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
-    int64_t end_ms = now_ms() + timeout_ms;
+    int64_t end_ms = clock_now_ms() + timeout_ms;
 
     while (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0u) == 0) {
-        if (now_ms() >= end_ms)
+        if (clock_now_ms() >= end_ms)
             return false;
         (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
     }
@@ -307,7 +300,7 @@ static int remove_rest(const char *name, bool *ret_found, struct error *error)
 static int await_clean_up(const char *name, struct error *error)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
-    int64_t end_ms = now_ms() + END_TIMEOUT_MS;
+    int64_t end_ms = clock_now_ms() + END_TIMEOUT_MS;
 
     for (;;) {
         struct found_jail found = {0};
@@ -317,7 +310,7 @@ static int await_clean_up(const char *name, struct error *error)
         jails_free(&found.jails);
         if (result != 0)
             return 0;
-        if (now_ms() >= end_ms)
+        if (clock_now_ms() >= end_ms)
             return error_set(error, -ETIMEDOUT, "the clean-up of jail '%s' takes too long", name);
         (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
     }

@@ -4,6 +4,8 @@
 #include "service_start.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/write.h"
 #include "jail/helper.h"
 #include "report.h"
 #include "service/protocol.h"
@@ -24,14 +26,6 @@
 
 #define SERVICE_READY_TIMEOUT_MS 5000
 #define SERVICE_LAST_WORDS_MS    2000
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* Where a connection to the listener's port goes inside the jail, in the order of trying. */
 static void fill_targets(const struct plan *plan, const struct addr *listen,
@@ -60,22 +54,6 @@ static int count_listeners(const struct plan *plan, size_t *ret_count, struct er
         return error_set(error, -E2BIG, "too many published ports: %zu sockets, at most %d", count,
                          SERVICE_LISTENERS_MAX);
     *ret_count = count;
-    return 0;
-}
-
-static int write_all(int fd, const void *bytes, size_t length)
-{
-    const char *at = bytes;
-
-    while (length > 0) {
-        ssize_t wrote = write(fd, at, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return wrote < 0 ? -errno : -EIO;
-        at += wrote;
-        length -= (size_t)wrote;
-    }
     return 0;
 }
 
@@ -292,7 +270,7 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
     if (result < 0)
         return error_errno(error, result, "cannot start '%s'", path);
     *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_ours)};
-    reports_begin(&ret_service->reports, ret_service->report_fd, now_ms());
+    reports_begin(&ret_service->reports, ret_service->report_fd, clock_now_ms());
     ret_service->reports.verdicts = plan->queues;
     return 0;
 }
@@ -311,7 +289,7 @@ int service_wait_ready(struct service *service, struct error *error)
         return error_errno(error, -errno, "cannot wait for netjail-service");
     if (ready == 0)
         return error_set(error, -ETIMEDOUT, "netjail-service did not become ready within 5 s");
-    code = reports_receive(&service->reports, now_ms(), &message, error);
+    code = reports_receive(&service->reports, clock_now_ms(), &message, error);
     if (code == -EAGAIN || code == -EPIPE)
         return error_set(error, -EPIPE, "netjail-service ended before it was ready");
     return code; /* nothing but "ready" is permitted here */

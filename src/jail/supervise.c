@@ -13,6 +13,7 @@
  * Runs with no capability, or CAP_NET_ADMIN and CAP_KILL at most, not dumpable. What must not
  * happen: a status that is not the command's. An init that ends before it told one is a failure. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "jail/control.h"
 #include "jail/events.h"
 #include "jail/jail.h"
@@ -39,14 +40,6 @@ struct watch {
     int64_t trim_at_ms; /* 0: has been done */
 };
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void watch_renew(struct watch *watch)
 {
     const struct supervision *supervision = watch->supervision;
@@ -54,7 +47,7 @@ static void watch_renew(struct watch *watch)
     if (supervision->renew_interval_ms <= 0 || !supervision->renew)
         return;
     supervision->renew(supervision->context);
-    watch->renew_at_ms = now_ms() + supervision->renew_interval_ms;
+    watch->renew_at_ms = clock_now_ms() + supervision->renew_interval_ms;
 }
 
 static bool renews(const struct watch *watch)
@@ -72,14 +65,14 @@ static int watch_timeout_ms(const struct watch *watch)
         due = watch->trim_at_ms;
     if (due == INT64_MAX)
         return -1;
-    left = due - now_ms();
+    left = due - clock_now_ms();
     return left < 0 ? 0 : (int)left;
 }
 
 /* Does what is due, however much else there is to do. */
 static void watch_clock(struct watch *watch)
 {
-    int64_t now = now_ms();
+    int64_t now = clock_now_ms();
 
     if (renews(watch) && now >= watch->renew_at_ms)
         watch_renew(watch);
@@ -269,8 +262,8 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
                           .jail = supervision->jail,
                           .service_pid = supervision->service_pid,
                           .signal_fd = -1,
-                          .renew_at_ms = now_ms() + supervision->renew_interval_ms,
-                          .trim_at_ms = now_ms() + MEMORY_TRIM_AFTER_MS};
+                          .renew_at_ms = clock_now_ms() + supervision->renew_interval_ms,
+                          .trim_at_ms = clock_now_ms() + MEMORY_TRIM_AFTER_MS};
     struct events none;
     sigset_t all;
     int status;

@@ -18,6 +18,8 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,13 +44,6 @@ void lease_pause(void)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
     (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
-}
-
-int64_t lease_now_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* May the group write here? Only the group that exists for it. Made by sysusers, it is in the file:
@@ -230,7 +225,7 @@ static int directory_reopen(struct lease_directory *directory, struct error *err
 
 int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *error)
 {
-    int64_t end_ms = lease_now_ms() + timeout_ms;
+    int64_t end_ms = clock_now_ms() + timeout_ms;
     for (;;) {
         if (flock(directory->fd, LOCK_EX | LOCK_NB) == 0) {
             int r = directory_is_current(directory);
@@ -247,7 +242,7 @@ int lease_lock(struct lease_directory *directory, int timeout_ms, struct error *
         }
         if (errno != EWOULDBLOCK && errno != EINTR)
             return error_errno(error, -errno, "cannot lock '%s'", directory->path);
-        if (lease_now_ms() >= end_ms)
+        if (clock_now_ms() >= end_ms)
             return error_set(error, -ETIMEDOUT,
                              "another netjail holds the lock of '%s' for more than %d ms",
                              directory->path, timeout_ms);
@@ -375,20 +370,6 @@ int lease_create(struct lease_directory *directory, const struct record *record,
         return r;
     }
     *ret_lease = lease;
-    return 0;
-}
-
-static int write_all(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, text, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        text += written;
-        length -= (size_t)written;
-    }
     return 0;
 }
 

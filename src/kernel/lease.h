@@ -41,8 +41,8 @@ struct lease;
 int lease_create(struct lease_directory *directory, const struct record *record,
                  struct lease **ret_lease, bool *ret_ending, struct error *error);
 int lease_write(struct lease *lease, const struct record *record, struct error *error);
-/* Removes the file and releases the lock; frees it in any case. A file of this name that is no longer
- * ours stays. With an error ours has stayed, too: as that of a dead jail. */
+/* Removes the file and releases the lock; frees it in any case. A file of this name that is no
+ * longer ours stays. With an error ours has stayed, too: as that of a dead jail. */
 int lease_remove(struct lease *lease, struct error *error);
 /* Forgets the lease without removing it (in a process that does not own it). */
 void lease_close(struct lease *lease);

@@ -45,4 +45,3 @@ bool lease_file_name(const char *file, char name[JAIL_NAME_MAX + 1]);
 
 /* Sleeps a little. */
 void lease_pause(void);
-int64_t lease_now_ms(void);

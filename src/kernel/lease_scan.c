@@ -9,6 +9,7 @@
 #include "kernel/lease_internal.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "kernel/apply.h"
 #include "kernel/netns_name.h"
 #include "plan/undo.h"
@@ -345,13 +346,13 @@ static int count_ending(struct lease_directory *directory, size_t *ret_count, st
 
 int lease_wait_clean(struct lease_directory *directory, int timeout_ms, struct error *error)
 {
-    int64_t end_ms = lease_now_ms() + timeout_ms;
+    int64_t end_ms = clock_now_ms() + timeout_ms;
     for (;;) {
         size_t count;
         int r = count_ending(directory, &count, error);
         if (r < 0 || count == 0)
             return r;
-        if (lease_now_ms() >= end_ms)
+        if (clock_now_ms() >= end_ms)
             return error_set(error, -ETIMEDOUT, "%zu jail%s still being cleaned up", count,
                              count == 1 ? " is" : "s are");
         lease_pause();
