@@ -2,6 +2,8 @@
  * place, so that no policy runs as if a statement of it were absent. Pure. */
 #include "policy/check.h"
 
+#include "base/cleanup.h"
+
 #include <errno.h>
 
 static void refuse(struct diags *diags, struct position where, const char *what)
@@ -18,7 +20,7 @@ static void refuse_links(const struct policy *policy, struct diags *diags)
     for (size_t i = 0; i < policy->links_count; i++) {
         const struct link *link = &policy->links[i];
 
-        if (kinds[link->kind])
+        if (link->kind < ARRAY_LENGTH(kinds) && kinds[link->kind])
             refuse(diags, link->where, kinds[link->kind]);
     }
 }
