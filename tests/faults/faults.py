@@ -22,6 +22,7 @@ import os
 import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,11 @@ name cable
 link eth0 veth host { address 10.78.0.2/30 ; peer-address 10.78.0.1/30 ; nat }
 allow out tcp to 192.0.2.0/24 port 7
 """
+RELAY = """
+name carried
+link relay
+allow out tcp to 192.0.2.100 port 7
+"""
 
 # name: (netjail's arguments, a policy, interfaces, what a probe must not reach: somebody listens there)
 HOST = ["tcp/192.0.2.1/9999", "tcp/2001:db8:1::1/9999", "tcp/192.0.2.100/9", "tcp/2001:db8:1::100/9"]
@@ -62,6 +68,8 @@ MODES = {
     "plain": ([], None, [], HOST),
     "shared": (["-e", "processes shared"], None, [], HOST),
     "publish": (["-P", "8081:80"], None, [], HOST),
+    "relay": ([], RELAY, [], HOST),
+    "notify": ([], None, [], HOST),  # with a service manager that listens
 }
 if ROOT:
     MODES |= {
@@ -109,12 +117,17 @@ class Harness:
         self.result = os.path.join(self.work, "open", "result")
         os.mkdir(os.path.dirname(self.result))
         os.chmod(os.path.dirname(self.result), 0o777)
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(os.path.join(self.work, "manager"))
         self.before = leftovers()
         self.counts = collections.Counter()
         self.failed = 0
 
     def command(self, mode):
         arguments, policy, links, closed = MODES[mode]
+        os.environ.pop("NOTIFY_SOCKET", None)
+        if mode == "notify":
+            os.environ["NOTIFY_SOCKET"] = self.manager.getsockname()
         if policy:
             path = os.path.join(self.work, f"{mode}.conf")
             if not os.path.exists(path):
