@@ -413,9 +413,10 @@ int lease_remove(struct lease *lease, struct error *error)
     if (!lease)
         return 0;
     int r = file_is_ours(lease);
-    if (r > 0)
-        lease_socket_remove(lease->directory_fd, lease->file);
-    if (r > 0)
+    bool is_ours = r > 0;
+    if (is_ours) /* the lease last: what is left beside it is found by its name */
+        r = lease_socket_remove(lease->directory_fd, lease->file);
+    if (is_ours && r == 0)
         r = unlinkat(lease->directory_fd, lease->file, 0) < 0 && errno != ENOENT ? -errno : 0;
     if (r < 0)
         r = error_errno(error, r, "cannot remove the lease '%s'", lease->file);

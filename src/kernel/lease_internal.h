@@ -28,7 +28,7 @@ int lease_directory_open_path(const char *path, uid_t owner, struct lease_direct
                               struct error *error);
 
 /* Removes the control socket beside the lease of this file name. */
-void lease_socket_remove(int directory_fd, const char *file);
+int lease_socket_remove(int directory_fd, const char *file);
 
 /* Opens a lease file for reading, checked: -ENOENT, or -EINVAL for what is no regular file of a
  * trusted owner. */

@@ -278,7 +278,9 @@ static int collect_one(struct lease_directory *directory, struct kernel *kernel,
         if (r < 0)
             return r;
     }
-    lease_socket_remove(directory->fd, dead->file);
+    r = lease_socket_remove(directory->fd, dead->file);
+    if (r < 0)
+        return error_errno(error, r, "cannot remove the socket of '%s'", dead->file);
     /* First what its writer may have left: only he who has the lease's lock writes that. */
     (void)snprintf(temporary, sizeof temporary, "%s" LEASE_TEMPORARY_SUFFIX, dead->file); /* fits */
     if (unlinkat(directory->fd, temporary, 0) < 0 && errno != ENOENT)

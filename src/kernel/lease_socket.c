@@ -35,7 +35,7 @@ int lease_socket_listen(const struct lease *lease, int *ret_fd, struct error *er
         return error_errno(error, -errno, "cannot make the control socket");
     if (!lease_file_name(lease->file, name))
         return error_set(error, -EINVAL, "the lease has no jail's name");
-    lease_socket_remove(lease->directory_fd, lease->file);
+    (void)lease_socket_remove(lease->directory_fd, lease->file); /* else bind() says so */
     int r = address_fill(lease->directory_fd, name, &address);
     if (r == 0 &&
         (fchmod(fd, 0600) < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
@@ -47,15 +47,15 @@ int lease_socket_listen(const struct lease *lease, int *ret_fd, struct error *er
     return 0;
 }
 
-void lease_socket_remove(int directory_fd, const char *file)
+int lease_socket_remove(int directory_fd, const char *file)
 {
     char name[JAIL_NAME_MAX + 1];
     char socket_name[sizeof name + sizeof SOCKET_SUFFIX];
 
     if (!lease_file_name(file, name))
-        return;
+        return 0;
     (void)snprintf(socket_name, sizeof socket_name, "%s" SOCKET_SUFFIX, name); /* fits */
-    (void)unlinkat(directory_fd, socket_name, 0); /* mostly there is none */
+    return unlinkat(directory_fd, socket_name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static int peer_check(int fd, const struct record *record, struct error *error)
