@@ -2,8 +2,6 @@
  * place, so that no policy runs as if a statement of it were absent. Pure. */
 #include "policy/check.h"
 
-#include "base/cleanup.h"
-
 #include <errno.h>
 
 static void refuse(struct diags *diags, struct position where, const char *what)
@@ -13,16 +11,9 @@ static void refuse(struct diags *diags, struct position where, const char *what)
 
 static void refuse_links(const struct policy *policy, struct diags *diags)
 {
-    static const char *const kinds[LINK_JOIN + 1] = {
-        [LINK_DEVICE] = "'link ... device'",
-    };
-
-    for (size_t i = 0; i < policy->links_count; i++) {
-        const struct link *link = &policy->links[i];
-
-        if (link->kind < ARRAY_LENGTH(kinds) && kinds[link->kind])
-            refuse(diags, link->where, kinds[link->kind]);
-    }
+    for (size_t i = 0; i < policy->links_count; i++)
+        if (policy->links[i].kind == LINK_DEVICE)
+            refuse(diags, policy->links[i].where, "'link ... device'");
 }
 
 static void refuse_set(struct set_memo *memo, const struct set *set, struct diags *diags)

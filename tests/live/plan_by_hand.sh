@@ -58,6 +58,17 @@ POLICY
     )"
 }
 
+root_shared_interface_and_rate() {
+    same_by_hand "$(policy one <<'POLICY'
+network h_br { address 10.79.0.1/24 }
+name one
+link eth0 bridge h_br { address 10.79.0.5/24 ; mac 02:00:00:00:00:05 ; host-name hhost ; rate 10mbit ; gateway none }
+link eth1 macvlan up0 { address 192.0.2.44/24 ; address 2001:db8:1::44/64 ; gateway 192.0.2.100 ; mac 02:00:00:00:00:06 }
+allow out
+POLICY
+    )"
+}
+
 root_only_lo() { same_by_hand "$TEST_TOP/policies/none.conf"; }
 
 root_nat_and_publish() {
