@@ -15,6 +15,7 @@
 #include "plan/undo.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -156,6 +157,20 @@ static int note_sysctls(struct claim *claim, struct error *error)
     return 0;
 }
 
+/* Where the denial log goes, for netjailctl log. */
+static const char *log_place(const struct policy *policy, struct arena *arena)
+{
+    char path[PATH_MAX];
+
+    if (!policy->log_denied)
+        return "";
+    if (policy->log_target != LOG_FILE)
+        return policy->log_target == LOG_JOURNAL ? "journal" : "standard error";
+    if (policy->log_path[0] == '/' || !getcwd(path, sizeof path))
+        return policy->log_path;
+    return arena_printf(arena, "%s/%s", path, policy->log_path);
+}
+
 static int make_record(struct claim *claim, const struct policy *policy, const char *command,
                        struct error *error)
 {
@@ -170,6 +185,7 @@ static int make_record(struct claim *claim, const struct policy *policy, const c
     record->started_s = (uint64_t)time(NULL);
     record->policy = policy->file_path ? policy->file_path : "";
     record->command = command;
+    record->log = log_place(policy, record->arena);
     int result = netns_identity(&record->netns_cookie, &record->netns_inode);
     if (result < 0)
         return error_errno(error, result, "cannot tell the network namespace");

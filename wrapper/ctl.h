@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define CTL_OK     0
 #define CTL_NO     1
@@ -36,12 +37,22 @@ int ctl_gc(const struct ctl_options *options);
 int ctl_doctor(const struct ctl_options *options);
 int ctl_create(const struct ctl_options *options);
 int ctl_delete(const struct ctl_options *options);
+int ctl_status(const struct ctl_options *options);
+int ctl_top(const struct ctl_options *options);
+int ctl_log(const struct ctl_options *options);
 int ctl_capture(const struct ctl_options *options);
 int ctl_why(const struct ctl_options *options);
 int ctl_diff(const struct ctl_options *options);
 /* As netjail itself: end as the program ended, or 125, 126, 127. */
 int ctl_exec(const struct ctl_options *options);
 int ctl_shell(const struct ctl_options *options);
+
+/* One jail as `list --json` has it. */
+struct record;
+json_t *ctl_jail_json(const struct record *record);
+
+/* "3h07m" since then. */
+void ctl_print_uptime(uint64_t started_s, char text[32]);
 
 /* Prints the value and drops it. CTL_OK, or CTL_SYSTEM when it is NULL or cannot be written. */
 int ctl_dump_json(json_t *value);

@@ -5,48 +5,17 @@
 #include "kernel/apply.h"
 #include "kernel/lease.h"
 #include "wrapper/ctl.h"
+#include "wrapper/ctl_client.h"
 #include "wrapper/report.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
-/* Adds the running jails of one scope; that there is none, or that it is not ours to read, is fine.
- */
-static int read_scope(enum lease_scope scope, struct facts *facts, struct error *error)
-{
-    struct lease_directory *directory = NULL;
-    int result = lease_directory_open(scope, false, &directory, error);
-
-    if (result == 0)
-        result = lease_scan(directory, NULL, facts, NULL, NULL, error);
-    lease_directory_close(directory);
-    if (result != -ENOENT && result != -EACCES)
-        return result;
-    *error = (struct error){0};
-    return 0;
-}
-
-/* The records of all running jails: the host's, and the user's own. */
-static int read_jails(struct facts **ret_facts, struct error *error)
-{
-    struct facts *facts = facts_new();
-    int result = read_scope(LEASE_HOST, facts, error);
-
-    if (result == 0 && geteuid() != 0)
-        result = read_scope(LEASE_USER, facts, error);
-    if (result < 0) {
-        facts_free(facts);
-        return result;
-    }
-    *ret_facts = facts;
-    return 0;
-}
-
-static void print_uptime(uint64_t started_s, char text[32])
+void ctl_print_uptime(uint64_t started_s, char text[32])
 {
     uint64_t now_s = (uint64_t)time(NULL);
     uint64_t seconds = now_s > started_s ? now_s - started_s : 0;
@@ -79,19 +48,66 @@ static const char *state_name(const struct record *record)
     return record->state == RECORD_ENDING ? "ending" : "running";
 }
 
-static void print_jail(const struct record *record)
+/* At most `width` characters: the end of a path says more than its beginning, the beginning of a
+ * list more than its end. */
+static void put_cut(struct buf *line, const char *text, size_t width, bool keep_end)
+{
+    cleanup_buf struct buf visible = {0};
+    size_t length;
+
+    buf_put_visible(&visible, text, strlen(text));
+    length = visible.length;
+    if (length <= width)
+        buf_printf(line, "%-*s ", (int)width, buf_text(&visible));
+    else if (keep_end)
+        buf_printf(line, "...%s ", buf_text(&visible) + length - width + 3);
+    else
+        buf_printf(line, "%.*s... ", (int)width - 3, buf_text(&visible));
+}
+
+/* Columns of policy, addresses and command on a terminal; 0: none, nothing is cut. */
+struct columns {
+    size_t policy;
+    size_t addresses;
+    size_t command;
+};
+
+static struct columns columns_fit(void)
+{
+    struct winsize size;
+    size_t fixed = sizeof "JAIL-----------------    PID  UPTIME   STATE   ";
+    size_t left;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
+        return (struct columns){0};
+    left = size.ws_col > fixed + 36 ? size.ws_col - fixed - 2 : 34;
+    return (struct columns){.policy = left * 2 / 6, .addresses = left / 2, .command = left / 6};
+}
+
+static size_t at_least(size_t width, const char *text)
+{
+    return strlen(text) > width ? strlen(text) : width;
+}
+
+static void print_jail(const struct record *record, const struct columns *columns)
 {
     cleanup_buf struct buf addresses = {0};
     cleanup_buf struct buf line = {0};
+    const char *policy = record->policy && record->policy[0] ? record->policy : "-";
+    const char *command = record->is_named ? "(named)" : record->command ? record->command : "";
+    bool cuts = columns->policy > 0;
     char uptime[32];
 
-    print_uptime(record->started_s, uptime);
+    ctl_print_uptime(record->started_s, uptime);
     print_addresses(record, &addresses);
-    buf_printf(&line, "%-20s %7d  %-8s %-7s %-24s ", record->name, (int)record->pid, uptime,
-               state_name(record), record->policy && record->policy[0] ? record->policy : "-");
-    buf_printf(&line, "%-32s ", buf_text(&addresses));
-    if (record->command)
-        buf_put_visible(&line, record->command, strlen(record->command));
+    put_cut(&line, record->name, cuts ? 20 : at_least(20, record->name), false);
+    buf_printf(&line, "%7d  %-8s %-7s ", (int)record->pid, uptime, state_name(record));
+    put_cut(&line, policy, cuts ? columns->policy : at_least(24, policy), true);
+    put_cut(&line, buf_text(&addresses),
+            cuts ? columns->addresses : at_least(32, buf_text(&addresses)), false);
+    put_cut(&line, command, cuts ? columns->command : 4096, false);
+    while (line.data[line.length - 1] == ' ')
+        line.data[--line.length] = '\0';
     (void)puts(buf_text(&line)); /* looked at by ctl_finish_output() */
 }
 
@@ -129,48 +145,48 @@ static json_t *publishes_json(const struct record *record)
     return list;
 }
 
-static json_t *jail_json(const struct record *record)
+json_t *ctl_jail_json(const struct record *record)
 {
-    return json_pack("{s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:o, s:o}", "name", record->name, "pid",
-                     (int)record->pid, "uid", (json_int_t)record->uid, "started",
+    return json_pack("{s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:b, s:o, s:o}", "name", record->name,
+                     "pid", (int)record->pid, "uid", (json_int_t)record->uid, "started",
                      (json_int_t)record->started_s, "state", state_name(record), "policy",
                      record->policy ? record->policy : "", "command",
-                     record->command ? record->command : "", "addresses", addresses_json(record),
-                     "publish", publishes_json(record));
+                     record->command ? record->command : "", "named", record->is_named, "addresses",
+                     addresses_json(record), "publish", publishes_json(record));
 }
 
-static int list_json(const struct facts *facts)
+static int list_json(const struct jails *jails)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; i < facts->others_count; i++)
-        if (json_array_append_new(list, jail_json(facts->others[i])) != 0)
-            report_note(CTL_PROGRAM, "cannot show the jail '%s' as JSON", facts->others[i]->name);
-    bool failed = json_dumpf(list, stdout, JSON_INDENT(2)) != 0;
-    (void)fputs("\n", stdout); /* looked at by ctl_finish_output() */
-    json_decref(list);
-    return failed ? CTL_SYSTEM : CTL_OK;
+    for (size_t i = 0; i < jails->facts->others_count; i++)
+        (void)json_array_append_new(list,
+                                    ctl_jail_json(jails->facts->others[i])); /* see the dump */
+    return ctl_dump_json(list);
 }
 
 int ctl_list(const struct ctl_options *options)
 {
-    struct facts *facts = NULL;
+    struct columns columns = columns_fit();
+    bool cuts = columns.policy > 0;
+    struct jails jails = {0};
     struct error error = {0};
     int status = CTL_OK;
 
-    if (read_jails(&facts, &error) < 0) {
+    if (jails_read(&jails, &error) < 0) {
         report_error(CTL_PROGRAM, NULL, &error);
         return CTL_SYSTEM;
     }
     if (options->json) {
-        status = list_json(facts);
+        status = list_json(&jails);
     } else {
-        (void)printf("%-20s %7s  %-8s %-7s %-24s %-32s %s\n", "JAIL", "PID", "UPTIME", "STATE",
-                     "POLICY", "ADDRESSES", "COMMAND"); /* looked at by ctl_finish_output() */
-        for (size_t i = 0; i < facts->others_count; i++)
-            print_jail(facts->others[i]);
+        (void)printf("%-20s %7s  %-8s %-7s %-*s %-*s %s\n", "JAIL", "PID", "UPTIME", "STATE",
+                     cuts ? (int)columns.policy : 24, "POLICY", cuts ? (int)columns.addresses : 32,
+                     "ADDRESSES", "COMMAND"); /* looked at by ctl_finish_output() */
+        for (size_t i = 0; i < jails.facts->others_count; i++)
+            print_jail(jails.facts->others[i], &columns);
     }
-    facts_free(facts);
+    jails_free(&jails);
     return status;
 }
 

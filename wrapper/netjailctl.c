@@ -26,6 +26,9 @@ static const struct command commands[] = {
     {"diff", ctl_diff, "jD", 2, 2,
      "diff FILE FILE            what one admits that the other does not"},
     {"list", ctl_list, "j", 0, 0, "list                      the running jails"},
+    {"status", ctl_status, "j", 1, 1, "status JAIL               one jail, with the counters of its rules"},
+    {"top", ctl_top, "j", 0, 0, "top                       all jails, what they send, receive and are denied"},
+    {"log", ctl_log, "f", 1, 1, "log JAIL [-f]             what was denied"},
     {"exec", ctl_exec, "E", 1, -1, "exec JAIL [--] CMD...     run a program in a running jail"},
     {"shell", ctl_shell, "E", 1, 1, "shell JAIL                a shell in a running jail"},
     {"capture", ctl_capture, "wi", 1, 1, "capture JAIL [-w FILE] [-i IF]   its packets as pcap"},
@@ -34,9 +37,6 @@ static const struct command commands[] = {
     {"delete", ctl_delete, "j", 1, 1, "delete NAME               its end"},
     {"doctor", ctl_doctor, "j", 0, 0, "doctor                    can this machine do it"},
     {"gc", ctl_gc, "j", 0, 0, "gc                        remove what dead jails left"},
-    {"status", NULL, "", 0, -1, NULL},
-    {"top", NULL, "", 0, -1, NULL},
-    {"log", NULL, "", 0, -1, NULL},
 };
 
 static void usage(FILE *out)

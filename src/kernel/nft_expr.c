@@ -7,12 +7,15 @@
  * Values are copied as they are: the plan has them in the byte order of the field. */
 #include "kernel/nft.h"
 
+#include "base/buf.h"
 #include "base/cleanup.h"
+#include "kernel/nft_counters.h"
 
 #include <assert.h>
 #include <endian.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
@@ -450,6 +453,27 @@ static void add_term(struct builder *builder, const struct term *term)
     }
 }
 
+/* Which statement asked for it, for netjailctl status. Cut where it is too long. */
+static bool set_position(struct nftnl_rule *rule, const struct plan *plan, const struct op *op)
+{
+    cleanup_buf struct buf text = {0};
+    struct nftnl_udata_buf *data;
+    bool done;
+
+    if (!plan->sources || op->position.source == 0 || op->where != WHERE_JAIL)
+        return true;
+    buf_printf(&text, "%.200s:%u", plan->sources->list[op->position.source - 1].name,
+               op->position.line);
+    data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+    if (!data)
+        return false;
+    done = nftnl_udata_put(data, RULE_DATA_POSITION, (uint32_t)text.length, text.data) &&
+           nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data),
+                               nftnl_udata_buf_len(data)) == 0;
+    nftnl_udata_buf_free(data);
+    return done;
+}
+
 struct nftnl_rule *nft_rule_new(const struct plan *plan, const struct op *op)
 {
     struct builder builder = {.rule = nftnl_rule_alloc()};
@@ -458,6 +482,8 @@ struct nftnl_rule *nft_rule_new(const struct plan *plan, const struct op *op)
     nftnl_rule_set_u32(builder.rule, NFTNL_RULE_FAMILY, nft_family_number(op->rule.family));
     if (nftnl_rule_set_str(builder.rule, NFTNL_RULE_TABLE, NFT_TABLE_NAME) < 0 ||
         nftnl_rule_set_str(builder.rule, NFTNL_RULE_CHAIN, op->rule.chain) < 0)
+        builder.failed = true;
+    if (!set_position(builder.rule, plan, op))
         builder.failed = true;
     for (uint32_t i = 0; i < op->rule.term_count; i++)
         add_term(&builder, &plan->terms[op->rule.first_term + i]);

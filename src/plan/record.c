@@ -24,6 +24,7 @@ struct record *record_new(void)
     record->arena = arena;
     record->policy = "";
     record->command = "";
+    record->log = "";
     return record;
 }
 
@@ -247,6 +248,8 @@ static void print_header(const struct record *record, struct buf *out)
         buf_printf(out, "named %llu\n", (unsigned long long)record->jail_inode);
     print_words(out, "policy", (const char *const[]){record->policy}, 1);
     print_words(out, "command", (const char *const[]){record->command}, 1);
+    if (record->log && record->log[0])
+        print_words(out, "log", (const char *const[]){record->log}, 1);
 }
 
 static void print_networks(const struct record *record, struct buf *out)

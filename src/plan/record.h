@@ -79,6 +79,7 @@ struct record {
     uint64_t jail_inode; /* ... and this inode; 0: not yet */
     const char *policy;  /* path or "" */
     const char *command; /* argv[0] */
+    const char *log; /* the denial log: an absolute path, "standard error", ... or "" */
 
     struct record_network *networks;
     size_t networks_count, networks_capacity;

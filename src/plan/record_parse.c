@@ -339,6 +339,11 @@ static bool read_host_tables(struct reader *reader, const struct word *words)
     return true;
 }
 
+static bool read_log(struct reader *reader, const struct word *words)
+{
+    return read_string(reader, &words[1], &reader->record->log);
+}
+
 static bool read_named(struct reader *reader, const struct word *words)
 {
     reader->record->is_named = true;
@@ -356,7 +361,8 @@ static const struct statement statements[] = {
     {"address", 4, read_address},   {"command", 2, read_command},
     {"docker", 3, read_docker},     {"element", 6, read_element},
     {"end", 1, read_end},           {"host-tables", 1, read_host_tables},
-    {"link", 3, read_link},         {"name", 2, read_name},
+    {"link", 3, read_link},         {"log", 2, read_log},
+    {"name", 2, read_name},
     {"named", 2, read_named},       {"netns-cookie", 2, read_cookie},
     {"netns-inode", 2, read_inode}, {"network", 6, read_network},
     {"pid", 2, read_pid},           {"pid-start", 2, read_pid_start},

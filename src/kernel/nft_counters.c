@@ -1,0 +1,114 @@
+/* Reads the counters of a jail's rules for netjailctl. What comes from the kernel is the jail's
+ * table, which only netjail can have made; it is parsed in netjailctl, never in the supervisor. */
+#include "kernel/nft_counters.h"
+
+#include "kernel/explain.h"
+#include "plan/plan.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+struct reading {
+    void (*each)(void *context, const struct rule_counter *counter);
+    void *context;
+};
+
+static int take_data(const struct nftnl_udata *data, void *context)
+{
+    char *where = context;
+    size_t length = nftnl_udata_len(data);
+
+    if (nftnl_udata_type(data) == RULE_DATA_POSITION && length > 0 && length < 256) {
+        memcpy(where, nftnl_udata_get(data), length);
+        where[length] = '\0';
+    }
+    return 0;
+}
+
+static enum counted verdict_of(const struct nftnl_expr *expression)
+{
+    const char *chain;
+
+    switch (nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT)) {
+    case NF_ACCEPT:
+        return COUNTED_ALLOWED;
+    case NF_DROP:
+        return COUNTED_DROPPED;
+    default:
+        chain = nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN);
+        return chain && strcmp(chain, "refuse") == 0 ? COUNTED_DENIED : COUNTED_OTHER;
+    }
+}
+
+/* The parts of a rule that matter here. False: it has no counter. */
+static bool rule_look(const struct nftnl_rule *rule, struct rule_counter *counter)
+{
+    struct nftnl_expr_iter *iterator = nftnl_expr_iter_create(rule);
+    struct nftnl_expr *expression;
+    bool found = false;
+
+    while (iterator && (expression = nftnl_expr_iter_next(iterator))) {
+        const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+
+        if (strcmp(name, "counter") == 0) {
+            counter->packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
+            counter->bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
+            found = true;
+        } else if (strcmp(name, "immediate") == 0 &&
+                   nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
+            counter->verdict = verdict_of(expression);
+        } else if (strcmp(name, "ct") == 0) {
+            counter->is_known_flow = true;
+        } else if (strcmp(name, "reject") == 0) {
+            counter->verdict = COUNTED_DENIED;
+        }
+    }
+    if (iterator)
+        nftnl_expr_iter_destroy(iterator);
+    return found;
+}
+
+static int take_rule(const struct nlmsghdr *message, void *context)
+{
+    struct reading *reading = context;
+    struct nftnl_rule *rule = nftnl_rule_alloc();
+    struct rule_counter counter = {.verdict = COUNTED_OTHER};
+    char where[256] = "";
+    uint32_t length = 0;
+
+    if (!rule)
+        return -ENOMEM;
+    if (nftnl_rule_nlmsg_parse(message, rule) == 0 && rule_look(rule, &counter)) {
+        const void *data = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &length);
+
+        if (data)
+            (void)nftnl_udata_parse(data, length, take_data, where); /* else it stays "" */
+        counter.where = where;
+        counter.chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
+        reading->each(reading->context, &counter);
+    }
+    nftnl_rule_free(rule);
+    return 0;
+}
+
+int nft_read_counters(struct nl *nl,
+                      void (*each)(void *context, const struct rule_counter *counter),
+                      void *context, struct error *error)
+{
+    _Alignas(struct nlmsghdr) char buffer[256];
+    struct reading reading = {.each = each, .context = context};
+    struct nl_failure failure;
+    struct nlmsghdr *message = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETRULE, NFPROTO_INET, 0, 0);
+
+    mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE_NAME);
+    return nl_dump(nl, message, take_rule, &reading, &failure) < 0
+               ? explain("read the jail's counters", &failure, error)
+               : 0;
+}

@@ -1,0 +1,87 @@
+#!/bin/bash
+# netjailctl status, top, log and the columns of list: what a running jail does.
+# shellcheck disable=SC2154 # out, err and status are set by run
+. "$(dirname "$0")/lib.sh"
+
+root_counters_per_line() {
+    policy web > /dev/null << 'END'
+name web
+network nb { address 10.99.0.1/24; address fd00:99:1::1/64; nat }
+link eth0 bridge nb { address 10.99.0.5/24; address fd00:99:1::5/64 }
+allow out tcp to 192.0.2.100 port 7000
+deny out tcp to 192.0.2.100 port 7001
+END
+    serve_outside tcp 192.0.2.100 7000
+    start_jail web -q -p "$T/web.conf" sh -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-web.out"
+    for i in 1 2 3; do "$NETJAILCTL" exec web -- "$NET" try tcp 192.0.2.100 7000 > /dev/null; done
+    "$NETJAILCTL" exec web -- "$NET" try tcp 192.0.2.100 7001 > /dev/null || :
+    "$NETJAILCTL" exec web -- "$NET" try tcp 192.0.2.100 7002 > /dev/null || :
+    assert_status 0 "$NETJAILCTL" status --json web
+    assert_equal "$(printf '%s' "$out" | jq '[.rules[] | select(.rule | endswith("web.conf:4")) | .packets] | add')" 3
+    assert_equal "$(printf '%s' "$out" | jq '[.rules[] | select(.rule | endswith("web.conf:5")) | .packets] | add')" 1
+    assert_equal "$(printf '%s' "$out" | jq -r '.name, .counters.denied >= 2')" $'web\ntrue'
+    assert_status 0 "$NETJAILCTL" status web
+    assert_contains "$out" "addresses  eth0 10.99.0.5/24 on nb"
+    printf '%s\n' "$out" | grep -qE '^denied +[0-9]+ packets refused or dropped' || fail "no sum: $out"
+    printf '%s\n' "$out" | grep -qE '^ +3 +[0-9]+  allow    out       .*web.conf:4$' || fail "no line for web.conf:4: $out"
+    run "$NETJAILCTL" top --json
+    assert_equal "$(printf '%s' "$out" | jq -r '.[0].counters.denied >= 2')" true
+    # What the counters hang on is nothing that nft shows.
+    assert_lacks "$(jail_exec web nft list ruleset)" comment
+    end_jail web
+}
+
+# A user reads the counters of its own jail.
+both_own_jail() {
+    start_jail web -q --name web -e 'allow in' sh -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-web.out"
+    assert_status 0 "$NETJAILCTL" status web
+    assert_contains "$out" "state      running, supervisor ${JAILS[web]} of user $(id -u)"
+    assert_contains "$out" "PACKETS"
+    assert_status 0 "$NETJAILCTL" top
+    printf '%s\n' "$out" | grep -qE '^web +[0-9]+ .* 0B +0B +0$' || fail "top: $out"
+    assert_status 1 "$NETJAILCTL" status nobody
+    assert_contains "$err" "no jail 'nobody' is running"
+    end_jail web
+}
+
+both_log() {
+    start_jail quiet -q --name quiet sh -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-quiet.out"
+    assert_status 1 "$NETJAILCTL" log quiet
+    assert_contains "$err" "has no denial log"
+    assert_contains "$err" "log denied to file PATH"
+    end_jail quiet
+    start_jail loud -q --name loud --log stderr sh -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-loud.out"
+    assert_status 1 "$NETJAILCTL" log loud
+    assert_contains "$err" "goes to its standard error"
+    end_jail loud
+    start_jail loud -q --name loud --log denied.log sh -c 'echo up; exec sleep 1000' # cwd is $T
+    wait_for_file "$T/jail-loud.out"
+    "$NETJAILCTL" log -f loud > "$T/followed" &
+    local follower=$!
+    echo "a line of the log" >> "$T/denied.log"
+    wait_for 5 grep -q "a line of the log" "$T/followed"
+    end_jail loud
+    wait $follower || fail "log -f ended with $?"
+}
+
+# On a terminal long paths are cut so that a jail is a line; elsewhere nothing is cut.
+both_list_columns() {
+    local deep=$T/a-rather-long-directory/and-another-long-one
+    mkdir -p "$deep"
+    printf 'name web\n' > "$deep/web.conf"
+    chmod -R go-w "$T"
+    start_jail web -q -p "$deep/web.conf" sh -c 'echo up; exec sleep 1000'
+    wait_for_file "$T/jail-web.out"
+    assert_contains "$("$NETJAILCTL" list)" "$deep/web.conf"
+    run script -qec "stty cols 90; $NETJAILCTL list" /dev/null
+    assert_contains "$out" "web.conf"
+    assert_lacks "$out" "$deep"
+    assert_equal "$(printf '%s\n' "$out" | tr -d '\r' | awk 'length > 90' | wc -l)" 0
+    end_jail web
+}
+
+run_tests "$@"
