@@ -202,11 +202,28 @@ static void check_host_links(struct result *result)
 
 static void check_landlock(struct result *result)
 {
+    char detail[120];
+
+    (void)snprintf(detail, sizeof detail,
+                   "signals and abstract unix sockets end at the jail (ABI %d)",
+                   landlock_abi()); /* fits */
     if (landlock_can_scope(landlock_abi()))
-        set(result, FOUND, "signals and abstract unix sockets end at the jail", "");
+        set(result, FOUND, detail, "");
     else
         set(result, LIMITED, "no Landlock scopes: the command gets a process group of its own",
             "Linux 6.12 or later with landlock among the active security modules (lsm=)");
+}
+
+static void check_queue(struct result *result)
+{
+    if (access("/proc/net/netfilter/nfnetlink_queue", F_OK) == 0)
+        set(result, FOUND, "a refused connection of `link relay` is refused with its own reason",
+            "");
+    else
+        set(result, LIMITED,
+            "no NFQUEUE to be seen: a connection of `link relay` that the outside refuses is "
+            "reset after it was accepted",
+            "a kernel with CONFIG_NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)");
 }
 
 static void check_ipv6(struct result *result)
@@ -265,6 +282,7 @@ static const struct check checks[] = {
     {"bridge, veth, NAT, publish", check_host_links, true},
     {"scoped signals (Landlock)", check_landlock, false},
     {"IPv6", check_ipv6, false},
+    {"NFQUEUE", check_queue, false},
     {"forwarding per interface", check_forwarding, false},
     {"netjail-service", check_service, false},
     {"state directory", check_state, false},

@@ -56,7 +56,10 @@ int main(int argc, char **argv)
         report_error("netjail", NULL, &error); /* stderr is the caller's, or closed */
         return EXIT_NETJAIL_FAILED;
     }
-    if (options_parse(argc, argv, &options, &action, &error) < 0) {
+    int parsed = options_parse(argc, argv, &options, &action, &error);
+    if (options.json)
+        report_use_json(); /* also for what is wrong with the options behind it */
+    if (parsed < 0) {
         report_error("netjail", NULL, &error);
     } else if (action == OPTIONS_RUN) {
         status = run(&options);

@@ -36,6 +36,7 @@ const char options_help[] =
     "      --keep-fd N           let COMMAND inherit descriptor N, whatever it is\n"
     "  -n, --dry-run             show what would be done, as ip and nft commands\n"
     "      --wait-clean          return only when all clean-up is done\n"
+    "      --json                messages as lines of JSON\n"
     "  -q, --quiet               no warnings\n"
     "  -v, --verbose             say what is done\n"
     "      --version, --help\n"
@@ -396,12 +397,6 @@ int options_parse(int argc, char **argv, struct options *ret_options,
     *ret_action = action;
     if (optind < argc)
         options->command = argv + optind;
-    if (options->json) {
-        error_set(error, -EOPNOTSUPP, "--json is not available yet");
-        error_hint(error, "`netjailctl plan --json FILE` prints the plan, `log denied json` in the "
-                          "policy makes a log in JSON");
-        return -EOPNOTSUPP;
-    }
     if (action == OPTIONS_RUN && !options->command && !options->dry_run) {
         error_set(error, -EINVAL, "no command was given");
         error_hint(error, "netjail [options] [--] COMMAND [ARG...]; see netjail --help");

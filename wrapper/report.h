@@ -3,6 +3,10 @@
 
 #include "base/diag.h"
 
+/* From now on every message is a line of JSON on stderr: severity (error, warning, note), text, and
+ * where there are such: program, file, line, column, hint. */
+void report_use_json(void);
+
 /* All diagnostics to stderr; with `quiet` only errors. */
 void report_diags(const struct diags *diags, bool quiet);
 

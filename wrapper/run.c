@@ -21,6 +21,7 @@
 #include "claim.h"
 #include "jail/events.h"
 #include "jail/jail.h"
+#include "jail/landlock.h"
 #include "jail/server.h"
 #include "kernel/lease_socket.h"
 #include "kernel/nflog.h"
@@ -67,6 +68,27 @@ static void note(const struct run *run, const char *text)
 {
     if (run->options->verbose > 0)
         report_note(PROGRAM, "%s: %s", run->claim.name, text);
+}
+
+/* What holds the command, as far as this kernel and the policy have it. */
+static void note_protections(const struct run *run)
+{
+    static const char *const sockets[] = {[UNIX_SOCKETS_MASKED] = "masked",
+                                          [UNIX_SOCKETS_HOST] = "the host's",
+                                          [UNIX_SOCKETS_NONE] = "none"};
+    int abi = landlock_abi();
+
+    if (run->options->verbose == 0)
+        return;
+    report_note(PROGRAM,
+                "%s: protections: no_new_privs, seccomp, %s, %s process namespace, Landlock %s "
+                "(ABI %d), unix sockets %s, namespaces %s",
+                run->claim.name,
+                run->policy->capabilities_kept ? "some capabilities kept" : "no capability",
+                run->policy->processes_shared ? "the host's" : "own",
+                landlock_can_scope(abi) ? "scopes" : "without scopes: own process group", abi,
+                sockets[run->policy->unix_sockets],
+                run->policy->namespaces_allow ? "allowed" : "forbidden");
 }
 
 static void warn_uid0(const struct run *run)
@@ -395,6 +417,7 @@ static int start(struct run *run)
                     "warning: a new /sys is refused here (a container that covers parts of "
                     "it, perhaps): the command sees the old one, read-only and without "
                     "the host's interfaces");
+    note_protections(run);
     note(run, "the command runs now");
     result = jail_release(&run->jail, &run->error);
     if (result < 0)

@@ -84,4 +84,21 @@ both_list_columns() {
     end_jail web
 }
 
+# Messages as lines of JSON, whatever is wrong; -v says which protections are there.
+both_json_messages() {
+    run "$NETJAIL" --json -v --name web true
+    assert_equal "$status" 0
+    printf '%s\n' "$err" | jq -e . > /dev/null || fail "no JSON: $err"
+    assert_contains "$(printf '%s\n' "$err" | jq -r .text)" "protections: no_new_privs, seccomp, no capability"
+    run "$NETJAIL" --json -e 'allow out tpc to "a\"b"' true
+    assert_equal "$status" 125
+    assert_equal "$(printf '%s\n' "$err" | jq -r 'select(.text | test("tpc")) | [.severity, .file, .column, .hint] | join("|")')" \
+        "error|option --statement|11|did you mean 'tcp'?"
+    run "$NETJAIL" --json --nonsense
+    assert_equal "$(printf '%s\n' "$err" | jq -r .severity)" error
+    run "$NETJAIL" --json "$(printf 'no\e[31m"such\\')"
+    assert_equal "$status" 127
+    printf '%s\n' "$err" | jq -e . > /dev/null || fail "no JSON: $err"
+}
+
 run_tests "$@"
