@@ -297,11 +297,14 @@ static void service_died(void *context, int wait_status)
 
     run->service.pid = 0;
     queue_service_gone(&run->queue, run->kernel);
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+        return; /* the jail has ended, and the service has heard of it before us */
     report_note(PROGRAM,
                 "%s: netjail-service ended unexpectedly (%s %d): published ports on the "
-                "host's loopback no longer answer",
+                "host's loopback no longer answer%s",
                 run->claim.name, WIFSIGNALED(wait_status) ? "signal" : "status",
-                WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status));
+                WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
+                run->claim.plan->relays ? ", and the relay carries nothing" : "");
 }
 
 /* systemd kills the remaining processes of a unit when its main process has ended, and a container

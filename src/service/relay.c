@@ -1,6 +1,6 @@
 /* The parts of the relay put together, and the queue's packets handed to those who know them.
  *
- * Order: what decides (reach), what tells verdicts, what carries TCP, UDP and pings; then the
+ * Order: what decides (reach), what tells verdicts, what carries TCP and UDP; then the
  * sockets of the jail are taken over, the queue last, since its packets need all of it. No
  * privilege. What must not happen: a packet of the queue that nobody answers for; what is not
  * understood is dropped. */
@@ -43,6 +43,8 @@ static void take_packet(void *context, const struct queue_packet *packet)
 
     if (packet->protocol == IPPROTO_TCP)
         relay_tcp_packet(relay->tcp, packet);
+    else if (packet->protocol)
+        verdicts_send(relay->verdicts, packet->id, RELAY_PROHIBITED); /* pings are not carried */
     else
         verdicts_drop(relay->verdicts, packet->id);
 }

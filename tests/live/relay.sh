@@ -106,4 +106,15 @@ allow out tcp to { 10.77.0.1, any } port 7')
     assert_contains "$err" "a second default gateway"
 }
 
+# The jail's kernel must not answer for addresses that only look local to it.
+both_ping_is_refused() {
+    local file a
+    file=$(relayed 'allow out to any')
+    for a in "$INTERNET4" "$INTERNET6"; do
+        run "$NETJAIL" -q -p "$file" -- ping -n -c 1 -W 3 "$a"
+        [ "$status" -ne 0 ] || fail "somebody answered a ping of $a: $out"
+        assert_contains "$out" "100% packet loss"
+    done
+}
+
 run_tests "$@"
