@@ -51,7 +51,10 @@ include tests/deps.mk
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 endif
 PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libcap-ng libbsd-overlay jansson)
-SERVICE_LIBS = $(shell pkg-config --libs $(SERVICE_PACKAGES))
+SERVICE_LIBS = $(shell pkg-config --libs $(SERVICE_PACKAGES)) $(LDNS_LIBS)
+# From the archive, and behind src/service/resolver_ldns.c: then libcrypto, whose loading costs more than
+# making a jail, is not needed and not linked.
+LDNS_LIBS = $(if $(call archive,ldns),-l:libldns.a,-lldns) -lcrypto
 SECCOMP_LIBS = $(shell pkg-config --libs libseccomp)
 CMOCKA_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
 
@@ -125,7 +128,7 @@ $(B)/libservice.a: $(filter-out %/main.o,$(call objects,$(SERVICE)))
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libservice.a $(B)/libnetjail.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS) $(CMOCKA_LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS) $(CMOCKA_LIBS) $(LDNS_LIBS)
 
 # Ours; the library's are opened by name.
 $(B)/unit/test_mnl: $(B)/obj/tests/unit/test_mnl.o $(MNL_STATIC)

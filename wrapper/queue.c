@@ -16,10 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter.h>
-#include <signal.h>
-#include <time.h>
-
-#define REPORTS_PER_TURN 512
 
 void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail)
 {
@@ -50,49 +46,6 @@ void queue_verdict(void *context, const struct report_verdict *verdict)
     if (queue->fd >= 0 && verdict->verdict < ARRAY_LENGTH(codes))
         (void)nfqueue_verdict(queue->fd, RELAY_QUEUE, verdict->id, codes[verdict->verdict],
                               verdict->mark); /* lost: the program sends its packet again */
-}
-
-/* A service that says what it may not is ended; then its connections fail, and nothing opens up. */
-static void reports_ready(void *context, short revents)
-{
-    struct queue *queue = context;
-    union report_message message;
-    struct error error = {0};
-    int code = 0;
-
-    (void)revents; /* receiving tells */
-    for (int i = 0; i < REPORTS_PER_TURN && code == 0; i++) {
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-        code =
-            reports_receive(&queue->service->reports,
-                            (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &message, &error);
-        if (code == 0 && message.kind == REPORT_VERDICT)
-            queue_verdict(queue, &message.verdict);
-    }
-    if (code == 0 || code == -EAGAIN)
-        return;
-    events_remove(queue->events, &queue->source);
-    if (code == -EPIPE || queue->service->pid <= 0)
-        return; /* SIGCHLD tells the rest */
-    report_error("netjail", NULL, &error);
-    (void)kill(queue->service->pid, SIGKILL); /* our child, not waited for yet */
-}
-
-int queue_serve(struct queue *queue, struct service *service, struct events *events,
-                struct error *error)
-{
-    int code;
-
-    if (queue->fd < 0 || service->pid <= 0)
-        return 0;
-    queue->service = service;
-    queue->events = events;
-    queue->source = (struct event_source){
-        .fd = service->report_fd, .events = POLLIN, .ready = reports_ready, .context = queue};
-    code = events_add(events, &queue->source);
-    return code < 0 ? error_errno(error, code, "cannot hear netjail-service") : 0;
 }
 
 void queue_service_gone(struct queue *queue, struct kernel *kernel)

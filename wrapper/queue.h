@@ -2,26 +2,18 @@
  * known (NFQUEUE), and what becomes of them when the service is gone. */
 #pragma once
 
-#include "jail/events.h"
 #include "jail/jail.h"
 #include "kernel/apply.h"
 #include "plan/plan.h"
-#include "wrapper/service_start.h"
+#include "service/protocol.h"
 
 struct queue {
     int fd; /* shared with the service, which reads the packets; -1: there is none */
-    struct service *service;
-    struct events *events;
-    struct event_source source; /* the service's reports */
 };
 
 /* Binds the queue of a plan that has one. Where the kernel has none the plan makes do without:
  * failures outside are resets then. Before the rules are loaded. */
 void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail);
-
-/* Hears from now on what the service says. */
-int queue_serve(struct queue *queue, struct service *service, struct events *events,
-                struct error *error);
 
 /* What the service says about a packet; it was judged by jail/reports.c. */
 void queue_verdict(void *context, const struct report_verdict *verdict);

@@ -30,6 +30,7 @@
 #include "queue.h"
 #include "report.h"
 #include "service_start.h"
+#include "talk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,7 @@ struct run {
     struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
     struct applied applied;
     struct service service;
+    struct talk talk; /* with the service */
     struct notify *notify; /* the one below; it may outlive this struct by a moment */
     struct queue queue;    /* connections of the jail that wait */
     struct events events;  /* what the supervisor waits for beside the command */
@@ -189,6 +191,19 @@ static int apply_rules(struct run *run, size_t rules)
     return apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
 }
 
+static int start_talk(struct run *run)
+{
+    run->talk.policy = run->policy;
+    run->talk.kernel = run->kernel;
+    run->talk.service = &run->service;
+    run->talk.jail_name = run->claim.name;
+    run->talk.leases = run->claim.directory;
+    run->talk.events = &run->events;
+    run->talk.verdict = queue_verdict;
+    run->talk.context = &run->queue;
+    return talk_begin(&run->talk, &run->error);
+}
+
 /* Rules, links, service, self-test: the network as the policy says. */
 static int build_network(struct run *run)
 {
@@ -211,6 +226,8 @@ static int build_network(struct run *run)
     if (result == 0)
         result = start_service(run);
     if (result == 0)
+        result = start_talk(run);
+    if (result == 0)
         result = verify_links(run->kernel, plan, &run->error);
     if (result == 0)
         note(run, "links are up and read back");
@@ -226,8 +243,8 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* After the set-up the supervisor needs none of the jail's sockets and, unless something on the
- * host must be undone, no privilege. */
+/* After the set-up the supervisor needs no privilege, unless something on the host must be undone
+ * or sets of the jail change: names and jails come and go. */
 static int shrink(struct run *run)
 {
     applied_free(&run->applied);
@@ -238,8 +255,9 @@ static int shrink(struct run *run)
     close_fd(&run->jail.nflog_fd);
     jail_close_relay(&run->jail);
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
-    int result = privs_shrink_supervisor(run->claim.plan->needs_host || run->claim.plan->queues,
-                                         others, &run->error);
+    const struct plan *plan = run->claim.plan;
+    bool changes = plan->name_sets_count > 0 || plan->jail_sets_count > 0 || plan->queues;
+    int result = privs_shrink_supervisor(plan->needs_host || changes, others, &run->error);
 
     if (result < 0 || !run->jail.notify)
         return result;
@@ -253,6 +271,7 @@ static void take_back(struct run *run)
 {
     struct error error = {0};
 
+    talk_end(&run->talk);
     if (run->has_jail)
         jail_destroy(&run->jail);
     service_stop(&run->service);
@@ -304,7 +323,11 @@ static void service_died(void *context, int wait_status)
                 "host's loopback no longer answer%s",
                 run->claim.name, WIFSIGNALED(wait_status) ? "signal" : "status",
                 WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
-                run->claim.plan->relays ? ", and the relay carries nothing" : "");
+                run->claim.plan->relays && run->policy->needs_resolver
+                    ? ", the relay carries nothing and names no longer resolve"
+                : run->claim.plan->relays       ? ", and the relay carries nothing"
+                : run->policy->needs_resolver ? ", and names no longer resolve"
+                                              : "");
 }
 
 /* systemd kills the remaining processes of a unit when its main process has ended, and a container
@@ -385,10 +408,7 @@ static int supervise_command(struct run *run)
     int wait_status = 0;
     int result;
 
-    events_init(&run->events);
     open_control(run);
-    if (queue_serve(&run->queue, &run->service, &run->events, &run->error) < 0)
-        return fail(run, EXIT_NETJAIL_FAILED);
     if (run->options->ready)
         run->options->ready(run->options->ready_context);
     result = supervise(&supervision, &wait_status, &run->error);
@@ -475,6 +495,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
                  .netns_fd = -1,
                  .notify_fd = -1},
     };
+    events_init(&run.events);
     int result = prepare(&run);
 
     if (result < 0)

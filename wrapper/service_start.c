@@ -88,6 +88,7 @@ static int make_config(const struct service_wants *wants, size_t listeners, int 
         .limit_given = policy->connection_limit_given,
         .relay = plan->relays,
         .queues = plan->queues,
+        .resolver_on_loopback = access("/etc", F_OK) != 0,
         .log = policy->log_denied,
         .log_json = policy->log_json,
         .log_journal = policy->log_target == LOG_JOURNAL,

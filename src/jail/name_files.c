@@ -178,7 +178,8 @@ int name_files_setup(const struct jail_setup *setup, const struct name_files *fi
     has_nsswitch = nsswitch_text(&nsswitch);
     if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=1m") < 0)
         return error_errno(error, -errno, "cannot make the jail's files for names");
-    status = place(STAGE "/resolv.conf", RESOLV, &resolv, error);
+    if (setup->policy->needs_resolver || setup->policy->dns.directs_count > 0)
+        status = place(STAGE "/resolv.conf", RESOLV, &resolv, error);
     if (status == 0)
         status = place(STAGE "/hosts", HOSTS, &hosts, error);
     if (status == 0 && has_nsswitch)

@@ -9,6 +9,7 @@
 
 #include "policy/relay.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,25 +44,22 @@ static bool addr_is_valid(const struct addr *addr)
 static bool check_ready(struct reports *reports, const union report_message *message)
 {
     reports->state = SERVICE_SERVING;
-    return message->report.number == 0;
+    return message->report.reserved == 0;
 }
 
-static bool check_pin(struct reports *reports, const union report_message *message)
+static bool check_pins(struct reports *reports, const union report_message *message)
 {
-    const struct report_pin *pin = &message->pin;
+    const struct report_pins *pins = &message->pins;
 
-    return pin->name < reports->names_count && pin->seconds >= PIN_SECONDS_MIN &&
-           pin->seconds <= PIN_SECONDS_MAX && addr_is_valid(&pin->addr) &&
-           is_zero(pin->padding, sizeof pin->padding) && ++reports->pins_count <= PINS_PER_ANSWER;
-}
-
-static bool check_pin_end(struct reports *reports, const union report_message *message)
-{
-    bool some = reports->pins_count > 0;
-
-    (void)message; /* every number is one */
-    reports->pins_count = 0;
-    return some;
+    if (pins->set == 0 || pins->set > reports->names_count || pins->seconds < PIN_SECONDS_MIN ||
+        pins->seconds > PIN_SECONDS_MAX || pins->count == 0 || pins->count > PINS_PER_REPORT)
+        return false;
+    for (uint32_t i = 0; i < pins->count; i++) {
+        if (!addr_is_valid(&pins->addrs[i]))
+            return false;
+    }
+    return is_zero((const uint8_t *)&pins->addrs[pins->count],
+                   (PINS_PER_REPORT - pins->count) * sizeof pins->addrs[0]);
 }
 
 static bool check_verdict(struct reports *reports, const union report_message *message)
@@ -74,15 +72,31 @@ static bool check_verdict(struct reports *reports, const union report_message *m
                     : verdict->mark == 0);
 }
 
+/* A jail's name is a file's name, too: letters, digits, '.', '_' and '-'. */
+static bool check_jail(struct reports *reports, const union report_message *message)
+{
+    const char *name = message->jail.name;
+    size_t length = strnlen(name, REPORT_NAME_SIZE);
+
+    if (!reports->jails || length == 0 || length == REPORT_NAME_SIZE || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!isascii((unsigned char)name[i]) ||
+            (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i])))
+            return false;
+    }
+    return is_zero((const uint8_t *)name + length, REPORT_NAME_SIZE - length);
+}
+
 static const struct {
     size_t size;
     unsigned states;
     bool (*check)(struct reports *reports, const union report_message *message);
 } rules[] = {
     [REPORT_READY] = {sizeof(struct report), STATE(SERVICE_STARTING), check_ready},
-    [REPORT_PIN] = {sizeof(struct report_pin), STATE(SERVICE_SERVING), check_pin},
-    [REPORT_PIN_END] = {sizeof(struct report), STATE(SERVICE_SERVING), check_pin_end},
+    [REPORT_PINS] = {sizeof(struct report_pins), STATE(SERVICE_SERVING), check_pins},
     [REPORT_VERDICT] = {sizeof(struct report_verdict), STATE(SERVICE_SERVING), check_verdict},
+    [REPORT_JAIL] = {sizeof(struct report_jail), STATE(SERVICE_SERVING), check_jail},
 };
 
 /* Takes one report out of the credit, which grows with time. */
@@ -140,10 +154,7 @@ int reports_receive(struct reports *reports, int64_t now_ms, union report_messag
     return 0;
 }
 
-int reports_answer(const struct reports *reports, uint32_t number, int code)
+int reports_notify(const struct reports *reports, const void *notice, size_t size)
 {
-    struct report_answer answer = {.number = number, .code = code};
-    ssize_t size = send(reports->fd, &answer, sizeof answer, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-    return size < 0 ? -errno : 0;
+    return send(reports->fd, notice, size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }

@@ -21,9 +21,9 @@ enum service_state {
 struct reports {
     int fd;               /* the caller's */
     int state;            /* enum service_state; reports_receive() moves it on with REPORT_READY */
-    uint32_t names_count; /* names that may be pinned: those of the plan */
-    uint32_t pins_count;  /* since the last REPORT_PIN_END */
+    uint32_t names_count; /* sets of names that may be pinned: those of the plan */
     bool verdicts;        /* the plan has a queue */
+    bool jails;           /* it may ask for jails: there is a resolver */
     uint32_t credit;      /* reports that may come now */
     int64_t credit_at_ms; /* when that was counted */
 };
@@ -32,8 +32,9 @@ struct reports {
 union report_message {
     uint32_t kind;
     struct report report;
-    struct report_pin pin;
+    struct report_pins pins;
     struct report_verdict verdict;
+    struct report_jail jail;
 };
 
 /* The channel's state at the start; `fd` is not owned. */
@@ -45,5 +46,5 @@ void reports_begin(struct reports *reports, int fd, int64_t now_ms);
 int reports_receive(struct reports *reports, int64_t now_ms, union report_message *ret_message,
                     struct error *error);
 
-/* Answers a REPORT_PIN_END. Never waits: a service that does not read loses answers (-EAGAIN). */
-int reports_answer(const struct reports *reports, uint32_t number, int code);
+/* Sends a notice of `size` bytes. Never waits: a service that does not read loses it (-EAGAIN). */
+int reports_notify(const struct reports *reports, const void *notice, size_t size);

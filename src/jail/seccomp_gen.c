@@ -354,6 +354,11 @@ static scmp_filter_ctx service_filter(void)
         rule(filter, SCMP_ACT_ALLOW, service_calls[i], 0, NULL);
     rule(filter, SCMP_ACT_ALLOW, "mmap", 1, &compare);
     rule(filter, SCMP_ACT_ALLOW, "mprotect", 1, &compare);
+    /* Name servers and destinations outside: internet sockets only. */
+    compare = argument(0, SCMP_CMP_EQ, AF_INET);
+    rule(filter, SCMP_ACT_ALLOW, "socket", 1, &compare);
+    compare = argument(0, SCMP_CMP_EQ, AF_INET6);
+    rule(filter, SCMP_ACT_ALLOW, "socket", 1, &compare);
     compare = argument_masked(1, LOW_32_BITS, FIONREAD);
     rule(filter, SCMP_ACT_ALLOW, "ioctl", 1, &compare);
     service_sockets(filter);

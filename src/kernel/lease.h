@@ -57,6 +57,13 @@ struct dead_lease {
 int lease_scan(struct lease_directory *directory, const char *except, struct facts *facts,
                struct dead_lease **ret_dead, size_t *ret_dead_count, struct error *error);
 
+/* The record of one running jail of this host namespace. -ENOENT: there is none. */
+int lease_find(const struct lease_directory *directory, const char *name,
+               struct record **ret_record);
+
+/* The directory's path, for those who watch it. */
+const char *lease_directory_path(const struct lease_directory *directory);
+
 void lease_dead_free(struct dead_lease *dead, size_t count); /* NULL is allowed */
 
 /* Cleans up after dead jails, under the pool's lock (taken inside unless `locked`): undo of each

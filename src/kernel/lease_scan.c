@@ -227,6 +227,30 @@ int lease_scan(struct lease_directory *directory, const char *except, struct fac
     return r;
 }
 
+int lease_find(const struct lease_directory *directory, const char *name,
+               struct record **ret_record)
+{
+    uint64_t cookie, inode;
+    char file[JAIL_NAME_MAX + sizeof LEASE_SUFFIX];
+    struct found found = {0};
+    int r = netns_identity(&cookie, &inode);
+    (void)snprintf(file, sizeof file, "%.*s" LEASE_SUFFIX, JAIL_NAME_MAX, name); /* fits */
+    while (r == 0 && (r = examine(directory, file, &found)) == -EAGAIN)
+        r = 0;
+    if (r == 0 && found.is_alive && found.record && found.record->netns_cookie == cookie &&
+        found.record->netns_inode == inode) {
+        *ret_record = found.record;
+        return 0;
+    }
+    record_free(found.record);
+    return r < 0 ? r : -ENOENT;
+}
+
+const char *lease_directory_path(const struct lease_directory *directory)
+{
+    return directory->path;
+}
+
 static bool owes_nothing(const struct record *record)
 {
     return record->networks_count == 0 && record->links_count == 0 && record->sysctls_count == 0 &&

@@ -229,6 +229,12 @@ static int add_elements(struct nft_batch *batch, const struct plan *plan, const 
     return r < 0 ? r : nft_put_elements(batch, plan, op, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
 }
 
+/* May the element be there already? A left-over on the host, or a pin that is renewed. */
+static bool may_be_there(const struct op *op)
+{
+    return op->where == WHERE_HOST || op->elements.timeout_ms > 0;
+}
+
 static int put_op(struct nft_batch *batch, const struct plan *plan, const struct op *op,
                   bool lacks_destroy)
 {
@@ -243,7 +249,7 @@ static int put_op(struct nft_batch *batch, const struct plan *plan, const struct
     case OP_NFT_RULE_ADD:
         return put_rule(batch, plan, op);
     case OP_NFT_ELEMENTS_ADD:
-        return add_elements(batch, plan, op, op->where == WHERE_HOST ? replace : NFT_REPLACE_NONE);
+        return add_elements(batch, plan, op, may_be_there(op) ? replace : NFT_REPLACE_NONE);
     case OP_NFT_ELEMENTS_DELETE:
         return lacks_destroy ? 0 : nft_put_elements(batch, plan, op, MSG_DESTROY_ELEMENT, 0);
     case OP_NFT_TABLE_DELETE:
@@ -262,7 +268,7 @@ static size_t estimate_size(const struct plan *plan, size_t first, size_t count)
             size += (size_t)op->rule.term_count * OP_SIZE_ESTIMATE;
         if (op->kind == OP_NFT_ELEMENTS_ADD || op->kind == OP_NFT_ELEMENTS_DELETE)
             size += op->elements.count * (2 * nft_element_size(op) + ELEMENT_SIZE_ESTIMATE) *
-                    (op->where == WHERE_HOST ? 3 : 1);
+                    (may_be_there(op) ? 3 : 1);
     }
     return size;
 }
@@ -334,7 +340,7 @@ static bool may_lack_destroy(const struct plan *plan, size_t failed, int code)
 {
     const struct op *op = &plan->ops[failed];
     bool uses_destroy = op->kind == OP_NFT_ELEMENTS_DELETE || op->kind == OP_NFT_TABLE_DELETE ||
-                        (op->kind == OP_NFT_ELEMENTS_ADD && op->where == WHERE_HOST);
+                        (op->kind == OP_NFT_ELEMENTS_ADD && may_be_there(op));
     return code == -EINVAL && uses_destroy;
 }
 

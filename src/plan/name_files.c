@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/relay.h"
 
 #include <string.h>
 
@@ -13,7 +14,38 @@
 
 bool name_files_wanted(const struct policy *policy)
 {
-    return policy->dns.directs_count > 0;
+    return policy->needs_resolver || policy->dns.directs_count > 0 || policy->exposes_count > 0;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+size_t name_files_parse_servers(const char *text, size_t length, struct addr *ret_addrs, size_t max)
+{
+    static const char key[] = "nameserver";
+    static const struct addr loopback = {.family = ADDR_V4, .bytes = {127, 0, 0, 1}};
+    size_t count = 0;
+
+    for (size_t i = 0; i < length && count < max;) {
+        const char *newline = memchr(text + i, '\n', length - i);
+        size_t end = newline ? (size_t)(newline - text) : length;
+        size_t start = i + sizeof key - 1;
+        size_t stop;
+
+        if (end > start && memcmp(text + i, key, sizeof key - 1) == 0 && is_space(text[start])) {
+            while (start < end && is_space(text[start]))
+                start++;
+            for (stop = start; stop < end && !is_space(text[stop]); stop++)
+                ;
+            count += addr_parse(text + start, stop - start, &ret_addrs[count]) == 0;
+        }
+        i = end + 1;
+    }
+    if (count == 0 && max > 0)
+        ret_addrs[count++] = loopback;
+    return count;
 }
 
 void name_files_print_resolv(const struct policy *policy, struct buf *out)
@@ -40,6 +72,11 @@ void name_files_print_hosts(const struct policy *policy, const char *host_name, 
     buf_puts(out, COMMENT "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
     if (host_name[0] && strcmp(host_name, "localhost") != 0)
         buf_printf(out, "127.0.1.1 %s\n", host_name);
+    for (size_t i = 0; policy->exposes_count > 0 && i < 2; i++) {
+        struct addr host = relay_addr(RELAY_HOST, i == 0 ? ADDR_V4 : ADDR_V6);
+
+        buf_printf(out, "%s " RELAY_HOST_NAME "\n", addr_print(&host, text));
+    }
     for (size_t i = 0; i < dns->records_count; i++)
         buf_printf(out, "%s %s\n", addr_print(&dns->records[i].addr, text), dns->records[i].name);
 }

@@ -4,6 +4,7 @@
  * the same define share. Pure. What must not happen: a symbolic set that silently covers more than
  * it says; a kind that is not known here covers nothing. */
 #include "plan/rules_internal.h"
+#include "policy/names.h"
 
 #include <string.h>
 
@@ -67,6 +68,20 @@ static void spans_add_symbol(struct rules_context *context, struct spans *spans,
     spans_add_ranges(context->scratch, spans, symbol->ranges, symbol->ranges_count, family);
 }
 
+/* Names whose addresses the policy itself says. */
+static void spans_add_records(struct rules_context *context, struct spans *spans,
+                              const struct set_item *item, uint8_t family)
+{
+    const struct dns *dns = &context->policy->dns;
+
+    for (size_t i = 0; i < dns->records_count; i++) {
+        struct addr_range range = addr_range_of(&dns->records[i].addr);
+
+        if (name_matches(item, dns->records[i].name, strlen(dns->records[i].name)))
+            spans_add_ranges(context->scratch, spans, &range, 1, family);
+    }
+}
+
 static void spans_add_item(struct rules_context *context, struct spans *spans,
                            const struct set_item *item, uint8_t family)
 {
@@ -91,6 +106,8 @@ static void spans_add_item(struct rules_context *context, struct spans *spans,
         break;
     case SET_NAME:
     case SET_SUFFIX:
+        spans_add_records(context, spans, item, family);
+        return;
     case SET_JAIL:
         return;
     case SET_LINK_LOCAL:

@@ -39,6 +39,7 @@ static void know_symbol(struct build *build, enum known_kind kind,
 void build_plan_known(struct build *build)
 {
     build->plan->decides = policy_asks_service(build->policy);
+    build->plan->needs_service |= build->policy->needs_resolver;
     if (!build->plan->decides)
         return;
     build->plan->needs_service = true;

@@ -3,10 +3,27 @@
  * knows is asked of the caller, and without an answer a set does not contain the address. */
 #include "policy/decide.h"
 
-#include <netinet/in.h>
+#include "policy/names.h"
 
-static bool item_contains(const struct set_item *item, const struct addr *addr,
-                          const struct decide_context *context)
+#include <netinet/in.h>
+#include <string.h>
+
+/* Names whose addresses the policy itself says (`dns { record NAME ADDR }`). */
+static bool record_contains(const struct policy *policy, const struct set_item *item,
+                            const struct addr *addr)
+{
+    for (size_t i = 0; i < policy->dns.records_count; i++) {
+        const struct dns_record *record = &policy->dns.records[i];
+
+        if (addr_equal(&record->addr, addr) &&
+            name_matches(item, record->name, strlen(record->name)))
+            return true;
+    }
+    return false;
+}
+
+static bool item_contains(const struct policy *policy, const struct set_item *item,
+                          const struct addr *addr, const struct decide_context *context)
 {
     const struct addr_range *ranges;
     size_t count;
@@ -15,6 +32,8 @@ static bool item_contains(const struct set_item *item, const struct addr *addr,
         return true;
     if (item->kind == SET_RANGE)
         return range_contains(&item->range, addr);
+    if ((item->kind == SET_NAME || item->kind == SET_SUFFIX) && record_contains(policy, item, addr))
+        return true;
     count = set_builtin_ranges(item->kind, &ranges);
     for (size_t i = 0; i < count; i++) {
         if (range_contains(&ranges[i], addr))
@@ -25,13 +44,13 @@ static bool item_contains(const struct set_item *item, const struct addr *addr,
     return context && context->contains && context->contains(context->context, item, addr);
 }
 
-static bool set_contains(const struct set *set, const struct addr *addr,
-                         const struct decide_context *context)
+static bool set_contains(const struct policy *policy, const struct set *set,
+                         const struct addr *addr, const struct decide_context *context)
 {
     if (!set->given)
         return true;
     for (size_t i = 0; i < set->items_count; i++) {
-        if (item_contains(&set->items[i], addr, context))
+        if (item_contains(policy, &set->items[i], addr, context))
             return true;
     }
     return false;
@@ -66,13 +85,13 @@ static bool port_matches(const struct ports *ports, uint16_t port)
     return false;
 }
 
-static bool rule_matches(const struct rule *rule, const struct packet *packet,
-                         const struct decide_context *context)
+static bool rule_matches(const struct policy *policy, const struct rule *rule,
+                         const struct packet *packet, const struct decide_context *context)
 {
     return rule->direction == packet->direction && protocol_matches(rule, packet) &&
            port_matches(&rule->ports, packet->port) &&
-           set_contains(&rule->from, &packet->source, context) &&
-           set_contains(&rule->to, &packet->destination, context);
+           set_contains(policy, &rule->from, &packet->source, context) &&
+           set_contains(policy, &rule->to, &packet->destination, context);
 }
 
 /* The `publish` that this packet came through, or NULL. */
@@ -97,7 +116,7 @@ struct decision policy_decide(const struct policy *policy, const struct packet *
     for (size_t i = 0; i < policy->rules_count; i++) {
         const struct rule *rule = &policy->rules[i];
 
-        if (rule_matches(rule, packet, context))
+        if (rule_matches(policy, rule, packet, context))
             return (struct decision){.verdict = rule->verdict, .rule = i, .where = rule->where};
     }
     publish = packet->direction == DIRECTION_IN ? publish_of(policy, packet) : NULL;

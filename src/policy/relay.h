@@ -11,6 +11,8 @@ enum relay_role {
     RELAY_LISTENER, /* where redirected connections arrive; nobody may name it */
 };
 
+#define RELAY_HOST_NAME "host.netjail"
+
 struct addr relay_addr(enum relay_role role, uint8_t family);
 
 /* Is `addr` in the block of these addresses? */

@@ -232,22 +232,7 @@ int transcript_replay(const void *bytes, size_t length, struct policy *policy, s
     return 0;
 }
 
-static bool set_has_names(struct set_memo *memo, const struct set *set)
-{
-    struct set_facts facts = set_facts_of(memo, set);
-
-    return facts.name || facts.jail;
-}
-
 bool policy_asks_service(const struct policy *policy)
 {
-    struct set_memo memo = {.numbers.arena = policy->arena};
-
-    if ((policy->dns.given && policy->dns.directs_count == 0) || policy_relays(policy))
-        return true;
-    for (size_t i = 0; i < policy->rules_count; i++)
-        if (set_has_names(&memo, &policy->rules[i].from) ||
-            set_has_names(&memo, &policy->rules[i].to))
-            return true;
-    return false;
+    return policy->needs_resolver || policy_relays(policy);
 }

@@ -16,27 +16,10 @@ static void refuse_links(const struct policy *policy, struct diags *diags)
             refuse(diags, policy->links[i].where, "'link ... device'");
 }
 
-static void refuse_set(struct set_memo *memo, const struct set *set, struct diags *diags)
-{
-    struct set_facts facts = set_facts_of(memo, set);
-
-    if (facts.name)
-        refuse(diags, facts.name->where, "a DNS name in a rule");
-    if (facts.jail)
-        refuse(diags, facts.jail->where, "'jail NAME' in a rule");
-}
-
 int policy_refuse_unavailable(const struct policy *policy, struct diags *diags)
 {
-    struct set_memo memo = {.numbers.arena = diags->arena};
     size_t before = diags->error_count;
 
     refuse_links(policy, diags);
-    for (size_t i = 0; i < policy->rules_count; i++) {
-        refuse_set(&memo, &policy->rules[i].from, diags);
-        refuse_set(&memo, &policy->rules[i].to, diags);
-    }
-    if (policy->dns.given && policy->dns.directs_count == 0)
-        refuse(diags, policy->dns.where, "'dns' without 'direct'");
     return diags->error_count > before ? -EOPNOTSUPP : 0;
 }

@@ -96,6 +96,7 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
     if (!is_bool(bytes, offsetof(struct service_config, limit_given)) ||
         !is_bool(bytes, offsetof(struct service_config, relay)) ||
         !is_bool(bytes, offsetof(struct service_config, queues)) ||
+        !is_bool(bytes, offsetof(struct service_config, resolver_on_loopback)) ||
         !is_bool(bytes, offsetof(struct service_config, log)) ||
         !is_bool(bytes, offsetof(struct service_config, log_json)) ||
         !is_bool(bytes, offsetof(struct service_config, log_journal)))

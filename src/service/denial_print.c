@@ -243,3 +243,37 @@ void denial_print_json(const struct denial *denial, struct buf *out)
     }
     buf_puts(out, "}\n");
 }
+
+void name_denial_print(const struct name_denial *denial, struct buf *out)
+{
+    const char *why = denial->rule ? denial->rule : "no rule admits this name";
+
+    buf_printf(out, "netjail: %s: denied name ", denial->jail_name);
+    buf_put_visible(out, denial->name, strlen(denial->name));
+    buf_puts(out, " (");
+    buf_put_visible(out, denial->reason ? denial->reason : why,
+                    strlen(denial->reason ? denial->reason : why));
+    buf_printf(out, ")\nnetjail: %s: hint: ", denial->jail_name);
+    buf_put_visible(out, denial->hint, strlen(denial->hint));
+    if (denial->rule && !denial->reason) {
+        buf_puts(out, " before ");
+        buf_put_visible(out, denial->rule, strlen(denial->rule));
+    }
+    buf_puts(out, "\n");
+}
+
+void name_denial_print_json(const struct name_denial *denial, struct buf *out)
+{
+    buf_printf(out, "{\"time\":%llu", (unsigned long long)denial->time_s);
+    put_member(out, "jail", denial->jail_name);
+    put_member(out, "policy", denial->policy_name);
+    put_member(out, "verdict", "denied");
+    put_member(out, "direction", "out");
+    put_member(out, "rule", denial->rule ? denial->rule : "default");
+    put_member(out, "name", denial->name);
+    if (denial->reason)
+        put_member(out, "text", denial->reason);
+    buf_puts(out, ",\"count\":1");
+    put_member(out, "hint", denial->hint);
+    buf_puts(out, "}\n");
+}

@@ -31,5 +31,18 @@ struct denial {
 /* One line with its newline; for something refused that is told the first time a second line,
  * "netjail: NAME: hint: allow out tcp to 192.0.2.1 port 443". */
 void denial_print(const struct denial *denial, struct buf *out);
+/* A name that the resolver refused. */
+struct name_denial {
+    const char *jail_name;
+    const char *policy_name;
+    const char *name;   /* untrusted */
+    const char *rule;   /* "web.conf:3", or NULL: no rule admits it */
+    const char *reason; /* why else: "answers with the private address 10.0.0.1"; NULL: none */
+    const char *hint;   /* the statement that would allow it */
+    uint64_t time_s;    /* since the epoch; JSON only */
+};
+void name_denial_print(const struct name_denial *denial, struct buf *out);
+void name_denial_print_json(const struct name_denial *denial, struct buf *out);
+
 /* One JSON object (RFC 8259) and a newline. */
 void denial_print_json(const struct denial *denial, struct buf *out);

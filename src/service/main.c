@@ -21,6 +21,7 @@
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/relay.h"
+#include "service/resolver.h"
 #include "service/supply.h"
 #include "service/tcp.h"
 #include "service/udp.h"
@@ -68,6 +69,8 @@ struct service {
     int route_fd;        /* of the host, for the relay; -1: none */
     struct udp_relay *udp;
     struct denials *denials;
+    struct resolver *resolver; /* NULL: the policy needs none */
+    struct error *error;       /* why it ends */
     struct loop_source report;
     struct loop_timer drain_timer;
     uint64_t drain_end_ms;
@@ -244,12 +247,14 @@ static void jail_ended(void *context)
 static void supervisor_spoke(void *context, uint32_t events)
 {
     struct service *service = context;
-    struct report_answer answer;
-    ssize_t size = recv(SERVICE_REPORT_FD, &answer, sizeof answer, MSG_DONTWAIT);
+    union notice notice;
+    ssize_t size = recv(SERVICE_REPORT_FD, &notice, sizeof notice, MSG_DONTWAIT);
 
     (void)events;
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
         loop_stop(service->loop);
+    else if (size >= (ssize_t)sizeof notice.kind && service->resolver)
+        resolver_notice(service->resolver, &notice, (size_t)size);
 }
 
 /* As many connections as the descriptors suffice for in any case, so that they never run out. */
@@ -364,6 +369,39 @@ static int start(struct service *service, struct error *error)
     return code;
 }
 
+static int say_ready(struct error *error);
+
+static void resolver_ready(void *context, int code)
+{
+    struct service *service = context;
+
+    if (code < 0)
+        (void)error_errno(service->error, code, "cannot listen for names in the jail (port 53)");
+    else
+        (void)say_ready(service->error); /* in the error when not */
+    if (service->error->code < 0)
+        loop_stop(service->loop);
+}
+
+static int start_resolver(struct service *service, struct error *error)
+{
+    const struct resolver_setup setup = {
+        .loop = service->loop,
+        .supply = service->supply,
+        .log = &service->log,
+        .judge = service->judge,
+        .policy_name = service->setup.config.policy_name,
+        .log_json = service->setup.config.log_json,
+        .on_loopback = service->setup.config.resolver_on_loopback,
+        .report_fd = SERVICE_REPORT_FD,
+        .ready = resolver_ready,
+        .context = service,
+    };
+
+    service->error = error;
+    return resolver_new(&setup, &service->resolver, error);
+}
+
 /* Standard error is the caller's and not ours to keep; /dev/null is at descriptor 0. */
 static int say_ready(struct error *error)
 {
@@ -381,6 +419,7 @@ static void service_end(struct service *service)
 {
     denials_close(service->denials);
     relay_free(service->relay);
+    resolver_free(service->resolver);
     tcp_relay_free(service->tcp);
     udp_relay_free(service->udp);
     supply_close(service->supply);
@@ -401,11 +440,13 @@ static int serve(struct service *service, struct error *error)
     code = drop_privilege(error);
     if (code == 0)
         code = start(service, error);
-    if (code == 0)
+    if (code == 0 && service->judge && judge_policy(service->judge)->needs_resolver)
+        code = start_resolver(service, error);
+    else if (code == 0)
         code = say_ready(error);
     if (code == 0)
         code = loop_run(service->loop, error);
-    return code;
+    return code == 0 ? error->code : code;
 }
 
 int main(void)

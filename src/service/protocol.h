@@ -57,6 +57,7 @@ struct service_config {
     bool limit_given; /* by the policy: said when descriptors do not suffice for it */
     bool relay;       /* RELAY_FDS descriptors follow the listeners */
     bool queues;      /* the first of them is bound */
+    bool resolver_on_loopback; /* the jail has no resolv.conf: 127.0.0.1 is asked */
     bool log;
     bool log_json;
     bool log_journal; /* SERVICE_LOG_FD is connected to the journal's socket */
@@ -78,26 +79,29 @@ enum init_request {
  */
 enum report_kind {
     REPORT_READY = 1, /* struct report: it listens to everything */
-    REPORT_PIN,       /* struct report_pin: an address of a name, to be admitted for a while */
-    REPORT_PIN_END,   /* struct report: the pins before it are one answer; `number` comes back */
+    REPORT_PINS,      /* struct report_pins: addresses of a name, to be admitted for a while */
     REPORT_VERDICT,   /* struct report_verdict: what becomes of a packet that waits in the queue */
+    REPORT_JAIL,      /* struct report_jail: which addresses has this running jail? */
 };
 
 struct report {
-    uint32_t kind;   /* enum report_kind */
-    uint32_t number; /* PIN_END: chosen by the service; READY: 0 */
+    uint32_t kind;     /* enum report_kind */
+    uint32_t reserved; /* 0 */
 };
 
 #define PIN_SECONDS_MIN 30
 #define PIN_SECONDS_MAX 86400
-#define PINS_PER_ANSWER 256 /* between two REPORT_PIN_END */
+#define PINS_PER_REPORT 32
 
-struct report_pin {
+/* Answered with NOTICE_PINNED. The queue of a socket may hold as few as 10 messages
+ * (net.unix.max_dgram_qlen), hence so many addresses in one. */
+struct report_pins {
     uint32_t kind;
-    uint32_t name;    /* index of the name among those of the plan */
-    uint32_t seconds; /* PIN_SECONDS_MIN..PIN_SECONDS_MAX */
-    struct addr addr;
-    uint8_t padding[3]; /* 0 */
+    uint32_t number;                    /* chosen by the service, comes back */
+    uint32_t set;                       /* number of the policy's set of names, from 1 */
+    uint32_t seconds;                   /* PIN_SECONDS_MIN..PIN_SECONDS_MAX */
+    uint32_t count;                     /* 1..PINS_PER_REPORT */
+    struct addr addrs[PINS_PER_REPORT]; /* zeroes behind the last */
 };
 
 struct report_verdict {
@@ -113,8 +117,38 @@ enum report_verdict_kind {
     REPORT_VERDICT_REFUSE, /* with a mark of enum relay_refusal (policy/relay.h) */
 };
 
-/* Supervisor -> service: how it went with the pins before the REPORT_PIN_END of this number. */
-struct report_answer {
-    uint32_t number;
-    int32_t code; /* 0: all are in the kernel's sets; a negative errno: none is sure to be */
+#define REPORT_NAME_SIZE 64 /* JAIL_NAME_MAX + 1 */
+
+struct report_jail {
+    uint32_t kind;
+    char name[REPORT_NAME_SIZE]; /* with its NUL, zeroes behind it */
+};
+
+/* Supervisor -> service. */
+enum notice_kind {
+    NOTICE_PINNED = 1, /* struct notice_pinned: how it went with the pins of one report */
+    NOTICE_SERVERS,    /* struct notice_addrs: the name servers of the host, from now on */
+    NOTICE_JAIL, /* struct notice_addrs: a jail that rules name has these now; none: it is gone */
+    NOTICE_JAIL_ASKED, /* struct notice_addrs: the answer to a REPORT_JAIL; none: not running */
+};
+
+struct notice_pinned {
+    uint32_t kind;
+    uint32_t number; /* of the REPORT_PINS */
+    int32_t code;    /* 0: all are in the kernel's sets; a negative errno: none is sure to be */
+};
+
+#define NOTICE_ADDRS_MAX 16
+
+struct notice_addrs {
+    uint32_t kind;
+    uint32_t count;
+    char name[REPORT_NAME_SIZE]; /* NOTICE_JAIL */
+    struct addr addrs[NOTICE_ADDRS_MAX];
+};
+
+union notice {
+    uint32_t kind;
+    struct notice_pinned pinned;
+    struct notice_addrs addrs;
 };

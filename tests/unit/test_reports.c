@@ -58,15 +58,17 @@ static void give(const void *bytes, size_t size)
     assert_int_equal(send(pair[1], bytes, size, 0), size);
 }
 
-static struct report_pin good_pin(void)
+static struct report_pins good_pins(void)
 {
-    return (struct report_pin){.kind = REPORT_PIN,
-                               .name = NAMES - 1,
-                               .seconds = PIN_SECONDS_MIN,
-                               .addr = {.family = ADDR_V4, .bytes = {192, 0, 2, 1}}};
+    return (struct report_pins){.kind = REPORT_PINS,
+                                .number = 7,
+                                .set = NAMES,
+                                .seconds = PIN_SECONDS_MIN,
+                                .count = 1,
+                                .addrs = {{.family = ADDR_V4, .bytes = {192, 0, 2, 1}}}};
 }
 
-static int receive_pin(const struct report_pin *pin)
+static int receive_pins(const struct report_pins *pin)
 {
     give(pin, sizeof *pin);
     reports.state = SERVICE_SERVING;
@@ -90,7 +92,7 @@ static void test_ready_once(void **state)
 
 static void test_nothing_before_ready(void **state)
 {
-    struct report_pin pin = good_pin();
+    struct report_pins pin = good_pins();
 
     (void)state;
     reports.state = SERVICE_STARTING;
@@ -100,7 +102,7 @@ static void test_nothing_before_ready(void **state)
 
 static void test_nothing_after_a_refusal(void **state)
 {
-    struct report_pin pin = good_pin();
+    struct report_pins pin = good_pins();
     uint32_t unknown = 99;
 
     (void)state;
@@ -113,7 +115,7 @@ static void test_nothing_after_a_refusal(void **state)
 static void test_sizes(void **state)
 {
     static const size_t sizes[] = {
-        1, 3, 4, 7, 9, sizeof(struct report_pin) - 1, sizeof(struct report_pin) + 1, 4096};
+        1, 3, 4, 7, 9, sizeof(struct report_pins) - 1, sizeof(struct report_pins) + 1, 4096};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
@@ -130,25 +132,41 @@ static void test_sizes(void **state)
 
 static void test_pins(void **state)
 {
-    struct report_pin pin = good_pin();
+    struct report_pins pin = good_pins();
     union report_message message;
 
     (void)state;
     give(&pin, sizeof pin);
     assert_int_equal(receive_at(1000, &message), 0);
-    assert_memory_equal(&message.pin, &pin, sizeof pin);
+    assert_memory_equal(&message.pins, &pin, sizeof pin);
     pin.seconds = PIN_SECONDS_MAX;
-    assert_int_equal(receive_pin(&pin), 0);
+    assert_int_equal(receive_pins(&pin), 0);
     pin.seconds = PIN_SECONDS_MAX + 1;
-    assert_int_equal(receive_pin(&pin), -EPROTO);
+    assert_int_equal(receive_pins(&pin), -EPROTO);
     pin.seconds = PIN_SECONDS_MIN - 1;
-    assert_int_equal(receive_pin(&pin), -EPROTO);
-    pin = good_pin();
-    pin.name = NAMES;
-    assert_int_equal(receive_pin(&pin), -EPROTO);
-    pin = good_pin();
-    pin.padding[2] = 1;
-    assert_int_equal(receive_pin(&pin), -EPROTO);
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin = good_pins();
+    pin.set = NAMES + 1;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin.set = 0;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin = good_pins();
+    pin.count = 0;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin.count = 2; /* the second is no address */
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin.count = PINS_PER_REPORT + 1;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin.count = UINT32_MAX;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin = good_pins();
+    pin.addrs[PINS_PER_REPORT - 1].bytes[15] = 1;
+    assert_int_equal(receive_pins(&pin), -EPROTO);
+    pin = good_pins();
+    for (int i = 1; i < PINS_PER_REPORT; i++)
+        pin.addrs[i] = pin.addrs[0];
+    pin.count = PINS_PER_REPORT;
+    assert_int_equal(receive_pins(&pin), 0);
 }
 
 static void test_pinned_addresses(void **state)
@@ -177,40 +195,26 @@ static void test_pinned_addresses(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct report_pin pin = good_pin();
+        struct report_pins pin = good_pins();
 
-        pin.addr = cases[i].addr;
-        assert_int_equal(receive_pin(&pin), cases[i].code);
+        pin.addrs[0] = cases[i].addr;
+        assert_int_equal(receive_pins(&pin), cases[i].code);
     }
 }
 
-static void test_answers(void **state)
+static void test_notices(void **state)
 {
-    struct report end = {.kind = REPORT_PIN_END, .number = 7};
-    struct report_pin pin = good_pin();
-    struct report_answer answer;
+    struct notice_pinned sent = {.kind = NOTICE_PINNED, .number = 7, .code = -ENOSPC};
+    struct notice_pinned got;
+    int code = 0;
 
     (void)state;
-    give(&pin, sizeof pin);
-    give(&end, sizeof end);
-    assert_int_equal(receive(), 0);
-    assert_int_equal(receive(), 0);
-    assert_int_equal(reports_answer(&reports, 7, -ENOSPC), 0);
-    assert_int_equal(recv(pair[1], &answer, sizeof answer, 0), sizeof answer);
-    assert_int_equal(answer.number, 7);
-    assert_int_equal(answer.code, -ENOSPC);
-    give(&end, sizeof end); /* of nothing */
-    assert_int_equal(receive(), -EPROTO);
-}
-
-static void test_pins_of_one_answer(void **state)
-{
-    struct report_pin pin = good_pin();
-
-    (void)state;
-    for (int i = 0; i < PINS_PER_ANSWER; i++)
-        assert_int_equal(receive_pin(&pin), 0);
-    assert_int_equal(receive_pin(&pin), -EPROTO);
+    assert_int_equal(reports_notify(&reports, &sent, sizeof sent), 0);
+    assert_int_equal(recv(pair[1], &got, sizeof got, 0), sizeof got);
+    assert_memory_equal(&got, &sent, sizeof sent);
+    for (int i = 0; i < 100000 && code == 0; i++)
+        code = reports_notify(&reports, &sent, sizeof sent);
+    assert_int_equal(code, -EAGAIN); /* nobody reads: it does not wait */
 }
 
 static void test_verdicts(void **state)
@@ -246,6 +250,36 @@ static void test_verdicts(void **state)
     }
 }
 
+static void test_jail_names(void **state)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } cases[] = {{"db", 0},        {"a-b_c.d9", 0},   {"", -EPROTO},
+                 {"..", -EPROTO},  {".x", -EPROTO},   {"a/b", -EPROTO},
+                 {"a b", -EPROTO}, {"a\nb", -EPROTO}, {"\xc3\xa4", -EPROTO}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        struct report_jail jail = {.kind = REPORT_JAIL};
+
+        memcpy(jail.name, cases[i].name, strlen(cases[i].name));
+        reports.jails = true;
+        reports.state = SERVICE_SERVING;
+        give(&jail, sizeof jail);
+        assert_int_equal(receive(), cases[i].code);
+        reports.jails = false;
+        reports.state = SERVICE_SERVING;
+        give(&jail, sizeof jail);
+        assert_int_equal(receive(), -EPROTO);
+        reports.jails = true;
+        reports.state = SERVICE_SERVING;
+        memset(jail.name, 'a', sizeof jail.name); /* without its end */
+        give(&jail, sizeof jail);
+        assert_int_equal(receive(), -EPROTO);
+    }
+}
+
 static void test_rate(void **state)
 {
     struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_DROP, 0};
@@ -270,7 +304,7 @@ static void test_rate(void **state)
 
 static void test_no_descriptors(void **state)
 {
-    struct report_pin pin = good_pin();
+    struct report_pins pin = good_pins();
     struct iovec part = {.iov_base = &pin, .iov_len = sizeof pin};
     union {
         struct cmsghdr header;
@@ -307,9 +341,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sizes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pinned_addresses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_answers, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_pins_of_one_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_notices, setup, teardown),
         cmocka_unit_test_setup_teardown(test_verdicts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jail_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end, setup, teardown),

@@ -1,0 +1,74 @@
+/* Lines about names. A program that is refused asks again, so the same name is told once in 10 s;
+ * the log's own limit of lines a second does the rest. */
+#include "service/resolver_log.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "service/denials.h"
+
+#include <string.h>
+#include <time.h>
+
+static bool was_told(struct resolver_log *log, const char *name)
+{
+    uint64_t now_ms = loop_now_ms(log->loop);
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (const char *at = name; *at; at++)
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    for (size_t i = 0; i < RESOLVER_LOG_NAMES; i++) {
+        if (log->told[i].hash == hash && log->told[i].at_ms + DENIALS_WINDOW_MS > now_ms)
+            return true;
+    }
+    log->told[log->next].hash = hash;
+    log->told[log->next].at_ms = now_ms;
+    log->next = (log->next + 1) % RESOLVER_LOG_NAMES;
+    return false;
+}
+
+static void tell(struct resolver_log *log, struct name_denial *denial)
+{
+    cleanup_buf struct buf line = {0};
+
+    if (log->log->fd < 0 || was_told(log, denial->name))
+        return;
+    denial->jail_name = log->log->jail_name;
+    denial->policy_name = log->policy_name;
+    denial->time_s = (uint64_t)time(NULL);
+    if (log->json)
+        name_denial_print_json(denial, &line);
+    else
+        name_denial_print(denial, &line);
+    (void)service_log_write(log->log, buf_text(&line)); /* a lost line is counted there */
+}
+
+void resolver_log_name(struct resolver_log *log, const char *name, size_t rule)
+{
+    cleanup_buf struct buf place = {0};
+    char hint[320];
+    struct name_denial denial = {.name = name, .hint = hint};
+
+    (void)snprintf(hint, sizeof hint, "allow out tcp to %s port 443", name); /* names are short */
+    if (rule < log->policy->rules_count) {
+        position_print(&log->policy->sources, log->policy->rules[rule].where, &place);
+        denial.rule = buf_text(&place);
+    }
+    tell(log, &denial);
+}
+
+void resolver_log_address(struct resolver_log *log, const char *name, const struct addr *addr,
+                          bool never)
+{
+    char text[ADDR_TEXT_SIZE];
+    char reason[128];
+    char hint[320];
+    struct name_denial denial = {.name = name, .reason = reason, .hint = hint};
+
+    (void)snprintf(reason, sizeof reason, "it answers with %s, which is %s", addr_print(addr, text),
+                   never ? "no host's address" : "not public"); /* fits */
+    if (never)
+        (void)snprintf(hint, sizeof hint, "allow out tcp to ADDRESS");
+    else
+        (void)snprintf(hint, sizeof hint, "dns { private %s }", name); /* names are short */
+    tell(log, &denial);
+}

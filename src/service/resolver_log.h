@@ -1,0 +1,27 @@
+/* What the resolver refused, told once and not again for a while. */
+#pragma once
+
+#include "policy/policy.h"
+#include "service/log.h"
+#include "service/loop.h"
+
+#define RESOLVER_LOG_NAMES 64
+
+struct resolver_log {
+    struct service_log *log;
+    const struct loop *loop;
+    const struct policy *policy;
+    const char *policy_name;
+    bool json;
+    struct told {
+        uint32_t hash;
+        uint64_t at_ms;
+    } told[RESOLVER_LOG_NAMES];
+    size_t next;
+};
+
+/* A name that no rule admits (rule: SIZE_MAX) or that this rule refuses. */
+void resolver_log_name(struct resolver_log *log, const char *name, size_t rule);
+/* An address that a public name must not have. */
+void resolver_log_address(struct resolver_log *log, const char *name, const struct addr *addr,
+                          bool never);

@@ -1,0 +1,148 @@
+/* What changes outside while the command runs: the host's resolv.conf, the leases of other jails.
+ *
+ * One inotify descriptor, opened before the privilege goes. The host's name servers are handed to
+ * the service as addresses: it cannot open files, and need not. resolv.conf is often a symbolic
+ * link, or replaced as a whole, so its directory and that of its target are watched. */
+#include "talk.h"
+
+#include "base/cleanup.h"
+#include "plan/name_files.h"
+#include "report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdalign.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#define RESOLV       "/etc/resolv.conf"
+#define CHANGES      (IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+#define LEASE_SUFFIX ".lease"
+
+/* The directory of what the link points to now; the link itself lies in /etc, watched once. */
+static void watch_target(const struct talk *talk)
+{
+    char path[PATH_MAX];
+    char *slash;
+
+    if (!realpath(RESOLV, path) || !(slash = strrchr(path, '/')) || slash == path)
+        return;
+    *slash = '\0';
+    if (strcmp(path, "/etc") != 0)
+        (void)inotify_add_watch(talk->watch_source.fd, path, CHANGES); /* then it is seen later */
+}
+
+static void tell_servers(struct talk *talk)
+{
+    union notice notice = {
+        .addrs = {.kind = NOTICE_SERVERS, .count = (uint32_t)talk->servers_count}};
+
+    memcpy(notice.addrs.addrs, talk->servers, sizeof talk->servers);
+    talk_notify(talk, &notice);
+}
+
+/* A file that cannot be read is one without a line. */
+static void read_servers(struct talk *talk)
+{
+    char text[4096];
+    cleanup_fd int fd = open(RESOLV, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t length = fd < 0 ? 0 : read(fd, text, sizeof text);
+    struct addr servers[TALK_SERVERS_MAX] = {0};
+    size_t count =
+        name_files_parse_servers(text, length < 0 ? 0 : (size_t)length, servers, TALK_SERVERS_MAX);
+
+    if (count == talk->servers_count && memcmp(servers, talk->servers, sizeof servers) == 0)
+        return;
+    memcpy(talk->servers, servers, sizeof servers);
+    talk->servers_count = count;
+    tell_servers(talk);
+}
+
+/* The jail's name of a lease's file name. */
+static bool jail_of(const char *file, char name[JAIL_NAME_MAX + 1])
+{
+    size_t length = strlen(file);
+    size_t suffix = sizeof LEASE_SUFFIX - 1;
+
+    if (length <= suffix || length - suffix > JAIL_NAME_MAX ||
+        strcmp(file + length - suffix, LEASE_SUFFIX) != 0)
+        return false;
+    memcpy(name, file, length - suffix);
+    name[length - suffix] = '\0';
+    return true;
+}
+
+static void jail_changed(struct talk *talk, const char *name)
+{
+    struct error error = {0};
+
+    if (talk_jail_changed(talk, name, &error) < 0)
+        report_error("netjail", NULL, &error);
+}
+
+static void take_event(struct talk *talk, const struct inotify_event *event, bool *ret_resolv)
+{
+    char name[JAIL_NAME_MAX + 1];
+
+    if (event->mask & IN_Q_OVERFLOW)
+        jail_changed(talk, NULL);
+    if (event->wd != talk->leases_watch)
+        *ret_resolv = true;
+    else if (event->len > 0 && jail_of(event->name, name))
+        jail_changed(talk, name);
+}
+
+static void watch_ready(void *context, short revents)
+{
+    struct talk *talk = context;
+    alignas(struct inotify_event) char buffer[4096];
+    ssize_t length = read(talk->watch_source.fd, buffer, sizeof buffer);
+    bool resolv = false;
+
+    (void)revents; /* reading tells */
+    for (ssize_t at = 0; at < length;) {
+        const struct inotify_event *event =
+            (const struct inotify_event *)(const void *)(buffer + at);
+
+        take_event(talk, event, &resolv);
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+    if (resolv && talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0) {
+        watch_target(talk);
+        read_servers(talk);
+    }
+}
+
+int talk_watch_begin(struct talk *talk, struct error *error)
+{
+    bool servers = talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0;
+    int code;
+
+    talk->leases_watch = -1;
+    talk->watch_source = (struct event_source){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
+                                               .events = POLLIN,
+                                               .ready = watch_ready,
+                                               .context = talk};
+    if (talk->watch_source.fd < 0)
+        return error_errno(error, -errno, "cannot watch files for changes");
+    if (talk->leases && talk->policy->jail_sets_count > 0)
+        talk->leases_watch =
+            inotify_add_watch(talk->watch_source.fd, lease_directory_path(talk->leases), CHANGES);
+    if (servers) {
+        (void)inotify_add_watch(talk->watch_source.fd, "/etc",
+                                CHANGES); /* without /etc nothing changes there */
+        watch_target(talk);
+        read_servers(talk);
+    }
+    code = events_add(talk->events, &talk->watch_source);
+    return code < 0 ? error_errno(error, code, "cannot watch files for changes") : 0;
+}
+
+void talk_watch_end(struct talk *talk)
+{
+    events_remove(talk->events, &talk->watch_source);
+    if (talk->watch_source.fd >= 0)
+        (void)close(talk->watch_source.fd); /* only read */
+    talk->watch_source.fd = -1;
+}
