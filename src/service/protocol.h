@@ -54,9 +54,9 @@ struct service_config {
     uint32_t known_count;   /* struct known_range */
     uint64_t policy_length; /* bytes of policy/transcript.h; 0: the service decides nothing */
     uint32_t connection_limit;
-    bool limit_given; /* by the policy: said when descriptors do not suffice for it */
-    bool relay;       /* RELAY_FDS descriptors follow the listeners */
-    bool queues;      /* the first of them is bound */
+    bool limit_given;          /* by the policy: said when descriptors do not suffice for it */
+    bool relay;                /* RELAY_FDS descriptors follow the listeners */
+    bool queues;               /* the first of them is bound */
     bool resolver_on_loopback; /* the jail has no resolv.conf: 127.0.0.1 is asked */
     bool log;
     bool log_json;
