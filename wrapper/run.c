@@ -58,7 +58,7 @@ struct run {
     struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
     struct applied applied;
     struct service service;
-    struct talk talk; /* with the service */
+    struct talk talk;      /* with the service */
     struct notify *notify; /* the one below; it may outlive this struct by a moment */
     struct queue queue;    /* connections of the jail that wait */
     struct events events;  /* what the supervisor waits for beside the command */
@@ -325,7 +325,7 @@ static void service_died(void *context, int wait_status)
                 WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status),
                 run->claim.plan->relays && run->policy->needs_resolver
                     ? ", the relay carries nothing and names no longer resolve"
-                : run->claim.plan->relays       ? ", and the relay carries nothing"
+                : run->claim.plan->relays     ? ", and the relay carries nothing"
                 : run->policy->needs_resolver ? ", and names no longer resolve"
                                               : "");
 }
