@@ -211,12 +211,25 @@ int ctl_create(const struct ctl_options *options)
 
 /* ---- delete ---- */
 
+/* Is it the process that the record speaks of? A record can name any process; its writer may speak
+ * for his own only. */
+static bool is_supervisor(const struct record *record)
+{
+    char path[64];
+    uid_t uid;
+
+    (void)snprintf(path, sizeof path, "/proc/%d", (int)record->pid); /* fits */
+    cleanup_fd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && process_user(fd, &uid) == 0 && uid == record->uid &&
+           process_start_time(record->pid) == record->pid_start;
+}
+
 /* The process of the record and no later one of its number. -1: it has ended. */
 static int supervisor_open(const struct record *record)
 {
     int fd = (int)syscall(SYS_pidfd_open, record->pid, 0u);
 
-    if (fd >= 0 && process_start_time(record->pid) != record->pid_start) {
+    if (fd >= 0 && !is_supervisor(record)) {
         (void)close(fd);
         return -1;
     }

@@ -188,9 +188,12 @@ void lease_directory_close(struct lease_directory *directory)
     free(directory);
 }
 
+/* Root's word counts more than the group's, so the group may not change it. */
 static mode_t file_mode(const struct lease_directory *directory)
 {
-    return directory->is_shared ? 0660 : 0600;
+    if (directory->is_shared)
+        return geteuid() == 0 ? 0640 : 0660;
+    return 0600;
 }
 
 /* Is the open directory still the one of its name? 1 or 0, or a negative errno: not known. */

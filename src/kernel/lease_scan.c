@@ -73,6 +73,13 @@ struct found {
     struct error error;
 };
 
+/* Where a group may write leases each speaks for his own jails only. */
+static bool is_of_its_writer(int fd, const struct record *record)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_uid == record->uid;
+}
+
 static int examine(const struct lease_directory *directory, const char *file,
                    struct found *ret_found)
 {
@@ -86,6 +93,11 @@ static int examine(const struct lease_directory *directory, const char *file,
         return -EAGAIN; /* removed or replaced in between */
     (void)lease_file_read(fd, file, &found.record,
                           &found.error); /* no record, and error says why */
+    if (found.record && !is_of_its_writer(fd, found.record)) {
+        record_free(found.record);
+        found.record = NULL;
+        (void)error_set(&found.error, -EPERM, "the lease '%s' is about another user's jail", file);
+    }
     *ret_found = found;
     return 0;
 }
@@ -158,6 +170,12 @@ static bool is_here(const struct scan *scan, const struct record *record)
     return record->netns_cookie == scan->cookie && record->netns_inode == scan->inode;
 }
 
+/* A name in /run/netns may be anybody's: it goes on the word of its own user or of root only. */
+static bool may_undo(const struct record *record)
+{
+    return !record->is_named || record->uid == 0 || record->uid == geteuid();
+}
+
 static int take_found(struct scan *scan, const char *file, struct found *found)
 {
     struct record *record = found->record;
@@ -170,7 +188,7 @@ static int take_found(struct scan *scan, const char *file, struct found *found)
     bool is_collectable =
         !found->is_alive && (!record || is_here(scan, record) ||
                              (!is_in_proc(record->netns_inode) && !is_named(record->netns_inode)));
-    if (is_collectable)
+    if (is_collectable && (!record || may_undo(record)))
         return add_dead(scan, file, record);
     record_free(record);
     return 0;

@@ -101,16 +101,20 @@ static int find_init(int process_fd, int32_t pid, int *ret_fd)
     return code < 0 ? code : -ENOENT;
 }
 
-int jail_netns_open(const char *name, int32_t pid, uint64_t pid_start, int *ret_fd,
-                    struct error *error)
+int jail_netns_open(const struct plan_peer *peer, int *ret_fd, struct error *error)
 {
-    cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0u);
-    cleanup_fd int process = pidfd < 0 ? -1 : open_process(pid);
+    const char *name = peer->name;
+    cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, peer->pid, 0u);
+    cleanup_fd int process = pidfd < 0 ? -1 : open_process(peer->pid);
     cleanup_fd int netns = -1;
+    uid_t uid;
 
-    if (process < 0 || process_start_time(pid) != pid_start)
+    if (process < 0 || process_start_time(peer->pid) != peer->pid_start)
         return missing(name, "does not run any more", error);
-    int code = find_init(process, pid, &netns);
+    /* A lease can name any process; who wrote it may speak for his own only. */
+    if (process_user(process, &uid) < 0 || uid != peer->uid)
+        return missing(name, "does not run any more", error);
+    int code = find_init(process, peer->pid, &netns);
     if (!is_alive(pidfd))
         return missing(name, "does not run any more", error);
     if (code == -ENOENT)
@@ -146,7 +150,7 @@ static int open_peer(const struct plan_peer *peer, struct nl *ret_route, struct 
 {
     cleanup_fd int netns = -1;
     cleanup_fd int fd = -1;
-    int code = jail_netns_open(peer->name, peer->pid, peer->pid_start, &netns, error);
+    int code = jail_netns_open(peer, &netns, error);
 
     if (code == 0)
         code = check_rules(peer->name, netns, error);
@@ -208,7 +212,7 @@ int joined_open(const struct plan *plan, int *ret_fd, struct error *error)
     if (!plan->joins)
         return 0;
     if (joined->pid > 0) {
-        code = jail_netns_open(joined->name, joined->pid, joined->pid_start, &fd, error);
+        code = jail_netns_open(joined, &fd, error);
         if (code == 0)
             code = check_rules(joined->name, fd, error);
         code = code == -ENOLINK ? -ESRCH : code; /* waiting is for cables */

@@ -14,10 +14,9 @@ struct peers {
 int peers_open(const struct plan *plan, struct peers **ret_peers, struct error *error);
 void peers_close(struct peers *peers); /* NULL is allowed */
 
-/* The network namespace of a jail: that of init, the child of the supervisor `pid` that is in
- * another namespace than we are. -ENOLINK: there is none (yet). */
-int jail_netns_open(const char *name, int32_t pid, uint64_t pid_start, int *ret_fd,
-                    struct error *error);
+/* The network namespace of a jail: that of init, the child of the supervisor that is in another
+ * namespace than we are. -ENOLINK: there is none (yet). */
+int jail_netns_open(const struct plan_peer *peer, int *ret_fd, struct error *error);
 
 /* The network namespace that the plan joins; -1 when it joins none. */
 int joined_open(const struct plan *plan, int *ret_fd, struct error *error);

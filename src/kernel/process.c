@@ -42,6 +42,24 @@ uint64_t process_start_time(pid_t pid)
     return stat_number(fd, FIELD_START_TIME, &number) ? number : 0;
 }
 
+int process_user(int process_fd, uid_t *ret_uid)
+{
+    static const char key[] = "\nUid:\t";
+    cleanup_fd int fd = openat(process_fd, "status", O_RDONLY | O_CLOEXEC);
+    char text[1024];
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const char *at;
+
+    if (length <= 0)
+        return -ESRCH;
+    text[length] = '\0';
+    at = strstr(text, key); /* the name before it has its newlines escaped (proc(5)) */
+    if (!at)
+        return -ESRCH;
+    *ret_uid = (uid_t)strtoul(at + strlen(key), NULL, 10);
+    return 0;
+}
+
 int process_parent(int process_fd, pid_t *ret_parent)
 {
     cleanup_fd int fd = openat(process_fd, "stat", O_RDONLY | O_CLOEXEC);

@@ -9,5 +9,8 @@
  */
 uint64_t process_start_time(pid_t pid);
 
+/* The real user of the process whose directory below /proc is open. -ESRCH: the process is gone. */
+int process_user(int process_fd, uid_t *ret_uid);
+
 /* The parent of the process whose directory below /proc is open. -ESRCH: the process is gone. */
 int process_parent(int process_fd, pid_t *ret_parent);

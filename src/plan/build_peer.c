@@ -43,6 +43,7 @@ static uint16_t add_peer(struct build *build, const char *name, const struct rec
     if (record) {
         peer->pid = record->pid;
         peer->pid_start = record->pid_start;
+        peer->uid = record->uid;
     }
     return (uint16_t)(plan->peers_count - 1);
 }
@@ -73,6 +74,7 @@ void build_resolve_join(struct build *build, const struct link *link)
     if (record) {
         plan->joined.pid = record->pid;
         plan->joined.pid_start = record->pid_start;
+        plan->joined.uid = record->uid;
     }
 }
 

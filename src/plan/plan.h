@@ -341,6 +341,7 @@ struct plan_peer {
     char name[JAIL_NAME_MAX + 1];
     int32_t pid; /* of its supervisor; 0: the plan is only shown */
     uint64_t pid_start;
+    uint32_t uid; /* whose process it must be */
 };
 
 struct plan {
