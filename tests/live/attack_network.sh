@@ -164,7 +164,7 @@ root_what_a_port_sends_is_pinned() {
     idle_jail two "$(member two 11)"
     mac=$(jail_mac one)
     own=$(jail_link_local one)
-    background frames jail_exec two "$FRAMES" sniff eth0 1.5 attack
+    background frames jail_exec two "$FRAMES" sniff eth0 30 attack
     attack 'neighbour advertisement from a false address, router advertisement'
     jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::1 dst=ff02::1 target=fd00:80::1
     jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$own" dst=ff02::1
@@ -179,14 +179,16 @@ root_what_a_port_sends_is_pinned() {
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff fragment=1 src=10.80.0.99 dst=10.80.0.11 dport=7
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::99 dst=ff02::1 dport=7
     jail_exec one "$FRAMES" send eth0 bpdu smac="$mac" dmac=01:80:c2:00:00:00
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7 text='the last one'
     wait "$BACKGROUND_PID"
     assert_equal "$(tail -n1 "$T/frames")" 0 'false frames that reached another jail'
     assert_lacks "$(ip neigh show dev at_br)" "10.80.0.11 lladdr $mac"
     assert_lacks "$(bridge fdb show br at_br)" 02:00:00:00:66:66
     attack 'and what is true still passes'
-    background frames jail_exec two "$FRAMES" sniff eth0 1 attack
+    background frames jail_exec two "$FRAMES" sniff eth0 30 attack
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 dport=7
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7 text='the last one'
     wait "$BACKGROUND_PID"
     assert_equal "$(tail -n1 "$T/frames")" 2 'true frames that reached another jail'
     end_jail one
@@ -342,10 +344,11 @@ root_isolated_jails_meet_by_no_way() {
     assert_no_connect jail_exec two -- tcp 10.80.0.10 80
     assert_no_connect jail_exec two -- tcp fd00:80::10 80
     attack 'the address of the other one at the MAC address of the host'
-    background frames jail_exec one "$FRAMES" sniff eth0 1 attack
+    background frames jail_exec one "$FRAMES" sniff eth0 30 attack
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac="$mac" src=10.80.0.11 dst=10.80.0.10 dport=80
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 dst=10.80.0.10 dport=80
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=01:80:c2:00:00:0e src=10.80.0.11 dst=10.80.0.10 dport=80
+    "$FRAMES" send at_br udp smac="$mac" dmac="$(jail_mac one)" src=10.80.0.1 dst=10.80.0.10 dport=80 text='the last one'
     wait "$BACKGROUND_PID"
     assert_equal "$(tail -n1 "$T/frames")" 0
     end_jail two

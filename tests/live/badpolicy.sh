@@ -135,7 +135,7 @@ END
 }
 
 both_not_available_yet_is_refused() {
-    echo 'link relay' > "$T/later.conf"
+    echo 'link eth0 device up0' > "$T/later.conf"
     refused_by_netjail "$T/later.conf" 'not available yet'
     assert_contains "$err" later.conf:1
 }

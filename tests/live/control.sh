@@ -92,6 +92,10 @@ user_process_of_the_jail_elsewhere() {
     mkdir -m 700 "$XDG_RUNTIME_DIR"
     jail_up web
     assert_equal "$(attack try "$SOCKET")" reached
+    assert_equal "$("$NETJAILCTL" exec web -- python3 "$LIVE_DIR/control.py" try "$SOCKET")" unreachable
+    end_jail web
+    jail_up web -e 'unix-sockets host'
+    assert_equal "$(attack try "$SOCKET")" reached
     assert_equal "$("$NETJAILCTL" exec web -- python3 "$LIVE_DIR/control.py" try "$SOCKET")" refused
     # netjailctl inside the jail is refused with a reason.
     run "$NETJAILCTL" exec web -- "$NETJAILCTL" exec web -- true

@@ -8,7 +8,8 @@ send IFACE KIND KEY=VALUE...
     Keys: smac, dmac, src, dst, sport, dport, text, target (na, arp), vlan (tags, as in 5 or 5,6),
     count, fragment=1 (udp over IPv4 in two fragments).
 sniff IFACE SECONDS TEXT|-
-    Counts frames that arrive on IFACE (not those that leave it) and contain TEXT; `-`: all frames.
+    Counts frames that arrive on IFACE (not those that leave it) and contain TEXT; `-`: all frames. Ends when
+    one arrives that contains "the last one", which does not count, or with an error after SECONDS.
 udp SRC SPORT DST DPORT TEXT [COUNT]
     Datagrams from one bound socket: no privilege.
 listen PROTO ADDR PORT SECONDS
@@ -103,9 +104,12 @@ def sniff(interface, seconds, text):
             frame, address = s.recvfrom(65535)
         except TimeoutError:
             break
+        if b"the last one" in frame:
+            print(number)
+            return
         if address[2] != socket.PACKET_OUTGOING and (text == "-" or text.encode() in frame):
             number += 1
-    print(number)
+    sys.exit("the last frame did not come")
 
 
 def udp(source, sport, destination, dport, text, count="1"):
