@@ -265,6 +265,8 @@ static void check_state(struct result *result)
     int outcome =
         lease_directory_open(privs_over_host() ? LEASE_HOST : LEASE_USER, true, &directory, &error);
 
+    if (directory)
+        lease_directory_tidy(directory);
     lease_directory_close(directory);
     if (outcome == 0) {
         set(result, FOUND, "the state directory is usable", "");
