@@ -155,6 +155,29 @@ static int check_addr(const struct reach *reach, const struct decision *decision
     return is_plain ? 0 : RELAY_NO_NETWORK;
 }
 
+/* A rule that keeps the jail from an IPv4 address keeps it from that address in IPv6 clothes, too,
+ * unless a rule before it speaks of those. */
+static bool inner_is_denied(const struct reach *reach, const struct packet *packet,
+                            const struct addr *inner, const struct decision *outer)
+{
+    struct packet translated = *packet;
+    struct decision decision;
+
+    translated.destination = *inner;
+    decision = judge_decide(reach->judge, &translated);
+    return decision.verdict != VERDICT_ALLOW && !decision.by_default &&
+           (outer->by_default || decision.rule < outer->rule);
+}
+
+static int check_embedded(const struct reach *reach, const struct packet *packet,
+                          const struct addr *inner, const struct decision *outer)
+{
+    if (inner_is_denied(reach, packet, inner, outer) ||
+        check_addr(reach, outer, inner) == RELAY_PROHIBITED)
+        return RELAY_PROHIBITED;
+    return is_nobody(inner) ? RELAY_NO_NETWORK : 0;
+}
+
 int reach_check(struct reach *reach, const struct packet *packet, struct reach_targets *ret_targets)
 {
     struct reach_targets targets = {.count = 1, .addrs = {packet->destination}};
@@ -172,11 +195,8 @@ int reach_check(struct reach *reach, const struct packet *packet, struct reach_t
         refusal = decision.verdict == VERDICT_ALLOW
                       ? check_addr(reach, &decision, &packet->destination)
                       : RELAY_PROHIBITED;
-        if (refusal == 0 && embedded(&packet->destination, &inner) &&
-            check_addr(reach, &decision, &inner) == RELAY_PROHIBITED)
-            refusal = RELAY_PROHIBITED;
-        if (refusal == 0 && embedded(&packet->destination, &inner) && is_nobody(&inner))
-            refusal = RELAY_NO_NETWORK;
+        if (refusal == 0 && embedded(&packet->destination, &inner))
+            refusal = check_embedded(reach, packet, &inner, &decision);
     }
     if (refusal == 0)
         *ret_targets = targets;

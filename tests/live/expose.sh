@@ -7,6 +7,8 @@ HOST_NETJAIL4=192.0.0.1 HOST_NETJAIL6=fd6e:6574:6a61:696c::1
 
 prepare() {
     serve_host tcp 127.0.0.1 8080 tcp ::1 8080 tcp 127.0.0.1 8081 udp 127.0.0.1 8080 tcp 0.0.0.0 22 tcp :: 22
+    outside ip -6 route add local 64:ff9b::/32 dev lo # as if a translator were there
+    serve_outside tcp :: 7
 }
 
 both_only_the_exposed_port() {
@@ -39,6 +41,19 @@ both_the_host_is_closed_by_any_spelling() {
         word=$("$NETJAIL" -q -p "$file" -- "$NET" try tcp "$a" 1 3) || :
         case $word in ok*) fail "the relay's listener was reached as $a: $word" ;; esac
     done
+}
+
+# What is denied by its IPv4 address is denied behind a translator, too; what is not, is not.
+both_denied_addresses_behind_a_translator() {
+    local file
+    file=$(policy translated <<< "link relay; deny out to { metadata, private, $INTERNET4 }; allow out to any")
+    assert_connect ok "$NETJAIL" -q -p "$file" -- tcp 64:ff9b::c633:640b 7
+    assert_no_connect "$NETJAIL" -q -p "$file" -- tcp 64:ff9b::a9fe:a9fe 7
+    assert_no_connect "$NETJAIL" -q -p "$file" -- tcp 64:ff9b::c633:640a 7
+    assert_no_connect "$NETJAIL" -q -p "$file" -- tcp 64:ff9b:1::a00:1 7
+    # A rule before it that speaks of the translated address decides.
+    file=$(policy first <<< "link relay; allow out to 64:ff9b::/96; deny out to $INTERNET4")
+    assert_connect ok "$NETJAIL" -q -p "$file" -- tcp 64:ff9b::c633:640a 7
 }
 
 # An address that the host gets while the jail runs is its own from then on.
