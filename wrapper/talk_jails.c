@@ -27,6 +27,26 @@ static bool shares_network(const struct policy *policy, const char *network)
     return false;
 }
 
+/* Is the address one of a network that we have a link on, as the policy writes it? */
+static bool is_neighbour(const struct policy *policy, const struct addr *addr)
+{
+    for (size_t i = 0; i < policy->links_count; i++) {
+        const struct network *network = &policy->networks[policy->links[i].network];
+
+        for (size_t k = 0; policy->links[i].kind == LINK_BRIDGE && k < network->addresses_count;
+             k++)
+            if (prefix_contains(&network->addresses[k].prefix, addr))
+                return true;
+    }
+    return false;
+}
+
+/* Where a group may write leases, a user's says what he likes: it may name neighbours only. */
+static bool is_trusted(const struct record *record)
+{
+    return record->uid == 0 || record->uid == geteuid();
+}
+
 static size_t take_addresses(const struct policy *policy, const struct record *record, bool shared,
                              struct addr addrs[NOTICE_ADDRS_MAX])
 {
@@ -35,7 +55,9 @@ static size_t take_addresses(const struct policy *policy, const struct record *r
     for (size_t i = 0; i < record->addresses_count && count < NOTICE_ADDRS_MAX; i++) {
         const struct record_address *address = &record->addresses[i];
 
-        if (!is_own(&address->prefix.addr) && (!shared || shares_network(policy, address->network)))
+        if (!is_own(&address->prefix.addr) &&
+            (!shared || shares_network(policy, address->network)) &&
+            (is_trusted(record) || is_neighbour(policy, &address->prefix.addr)))
             addrs[count++] = address->prefix.addr;
     }
     return count;

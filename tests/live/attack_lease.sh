@@ -97,4 +97,32 @@ root_a_jail_of_somebody_else() {
     not_shared
 }
 
+# A lease that gives its jail an address of somebody else does not open that address.
+root_an_address_of_somebody_else() {
+    local line joined
+    serve_outside tcp 0.0.0.0 7
+    shared_directory
+    joined=$(policy joined <<'POLICY'
+network shared_br { address 10.61.0.1/24; nat }
+link eth0 bridge shared_br { address auto }
+allow out tcp to jail db
+POLICY
+    )
+    start_jail db -q --name db -p "$joined" -- sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-db.out"
+    cp /run/netjail/db.lease "$T/template"
+    end_jail db
+    "$NETJAILCTL" gc > /dev/null 2>&1 || :
+    line=$(grep '^address ' "$T/template")
+    assert_contains "$line" 10.61.0.
+    plant db "s/^uid .*/uid $TEST_UID/; s|^(address .*)10\\.61\\.0\\.[0-9]+/24|\\1$INTERNET4/24|"
+    assert_contains "$(cat /run/netjail/db.lease)" "$INTERNET4"
+    hold db
+    assert_no_connect "$NETJAIL" -q --wait-clean -p "$joined" -- tcp "$INTERNET4" 7
+    kill "${PROCESSES[-1]}"
+    wait "${PROCESSES[-1]}" || :
+    "$NETJAILCTL" gc > /dev/null
+    not_shared
+}
+
 run_tests "$@"
