@@ -304,7 +304,9 @@ static void init_program(const struct init *init, const int fds[CONTROL_PROGRAM_
                                 .description_fd = fds[1],
                                 .standard_fds = {fds[2], fds[3], fds[4]}};
 
-    if (fork() == 0)
+    /* One that comes when the command has just ended would outlive it. */
+    bool has_ended = init->started && init->command == 0;
+    if (!has_ended && fork() == 0)
         program_run(&args);
     /* Where there is no child the client sees the end of its connection. */
     for (size_t i = 0; i < CONTROL_PROGRAM_FDS; i++)
