@@ -1,10 +1,11 @@
 /* Which of the caller's descriptors the command gets.
  *
  * A descriptor is power: a socket is a way out, a directory a way around the mounts, a namespace or
- * pidfd a handle on the host. So 0, 1 and 2 stay as they are, and from 3 on only pipes, plain files
- * and terminals stay, with what socket activation or --keep-fd names. Netjail's own are
- * close-on-exec, which is how the caller's are told from them. What must not happen: a file of a
- * pseudo file system (/proc/PID/mem, a namespace) that passes for a plain file. */
+ * pidfd a handle on the host. So 0, 1 and 2 stay (but for directories, which nobody reads from),
+ * and from 3 on only pipes, plain files and terminals stay, with what socket activation or
+ * --keep-fd names. Netjail's own are close-on-exec, which is how the caller's are told from them.
+ * What must not happen: a file of a pseudo file system (/proc/PID/mem, a namespace) that passes for
+ * a plain file. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "jail/jail.h"
@@ -164,11 +165,28 @@ static int kept_check(const struct kept *kept, struct error *error)
     return 0;
 }
 
+int standard_close_directories(struct error *error)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        cleanup_fd int null = -1;
+        struct stat state;
+
+        if (fstat(fd, &state) < 0 || !S_ISDIR(state.st_mode))
+            continue;
+        null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        if (null < 0 || dup2(null, fd) < 0)
+            return error_errno(error, -errno, "cannot close the directory at descriptor %d", fd);
+    }
+    return 0;
+}
+
 int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error)
 {
     struct kept kept = {setup->keep_fds, setup->keep_fds_count, listen_end(netjail_pid)};
     int status = kept_check(&kept, error);
 
+    if (status == 0)
+        status = standard_close_directories(error);
     return status < 0 ? status : descriptors_judge(&kept, close_found, NULL, error);
 }
 

@@ -77,6 +77,19 @@ PY
     assert_status 0 /usr/bin/python3 "$T/inherit.py" "$NETJAIL" -q test -e /proc/self/fd/3900
 }
 
+# A directory at 0, 1 or 2 leads around the mounts as well as one at 3.
+both_directories_as_standard_streams() {
+    local look='readlink /proc/self/fd/0'
+    assert_equal "$("$NETJAIL" -q sh -c "$look" < /run)" /dev/null
+    # shellcheck disable=SC2016 # $0 is for the inner shell
+    assert_status 0 bash -c '"$0" -q sh -c "test -c /proc/self/fd/2" 2< /run' "$NETJAIL"
+    assert_equal "$(echo text | "$NETJAIL" -q cat)" text
+    start_jail web -q --name web sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-web.out"
+    assert_equal "$("$NETJAILCTL" exec web -- sh -c "$look" < /run)" /dev/null
+    end_jail web
+}
+
 no_process_left() { ! pgrep -x tail > /dev/null && ! pgrep netjail > /dev/null && ! pgrep -x netjail-service > /dev/null; }
 
 both_daemons_end_with_the_command() {
