@@ -12,6 +12,8 @@
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 B ?= build
+# One name for one place: what gcc wrote down for build/x.o must hold for /here/build/x.o.
+override B := $(patsubst $(CURDIR)/%,%,$(abspath $(B)))
 CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
