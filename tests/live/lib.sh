@@ -405,7 +405,10 @@ run_one() { # run_one FUNCTION root|user
             status=$?
     fi
     case $status in
-    0) printf 'ok %s\n' "$name" ;;
+    0)
+        printf 'ok %s\n' "$name"
+        [ ! -e "$T/figures" ] || cat "$T/figures" # what a test measured
+        ;;
     77) printf 'skip %s: %s\n' "$name" "$(cat "$T/skip-reason" 2> /dev/null)" ;;
     *)
         printf 'FAIL %s (status %s)\n' "$name" "$status"

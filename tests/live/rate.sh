@@ -50,10 +50,10 @@ accept(socket.AF_INET, "0.0.0.0")
 PYTHON
 }
 
-# A measurement on a machine that others use, too: printed, and held against twice the tolerance that
-# a quiet one keeps (10 %); above the rate there is no excuse.
+# A measurement on a machine that others use, too: shown also when the test passes (a quiet machine keeps
+# within 10 %), and held against 30 % below; above the rate there is no excuse.
 assert_rate() { # assert_rate WHAT GOT EXPECTED
-    printf '%s: %s Mbit/s of %s\n' "$1" "$2" "$3"
+    printf '    %s: %s Mbit/s of %s\n' "$1" "$2" "$3" >> "$T/figures"
     awk -v got="$2" -v rate="$3" 'BEGIN { exit !(got > rate * 0.7 && got < rate * 1.1) }' ||
         fail "$1: $2 Mbit/s, the policy says $3"
 }
