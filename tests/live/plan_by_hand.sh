@@ -10,36 +10,50 @@ state_of() { # state_of CMD...: what the namespace that CMD enters looks like
     "$@" ip -6 route show table main | grep -v '^fe80' | sed -E 's/ (proto|metric) [a-z0-9]+//g' | sort
 }
 
-same_by_hand() { # same_by_hand POLICY
-    local host_before
+planned() { # planned POLICY: carries its plan out by hand, and prints the namespace that it made
+    assert_status 0 "$NETJAILCTL" plan "$1"
+    cp "$T/out" "$T/plan.sh"
+    assert_status 0 sh -e "$T/plan.sh"
+    sed -n "s/^ip netns add '\(.*\)'$/\1/p" "$T/plan.sh"
+}
+
+same_by_hand() { # same_by_hand POLICY [PEER]: PEER's jail runs already
+    local host_before f netns other=''
     host_before=$(sysctl_snapshot)
+    if [ -n "${2:-}" ]; then
+        start_jail peer -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
+        wait_for_file "$T/jail-peer.out"
+    fi
     start_jail one -q -p "$1" -- bash -c 'echo up; exec tail -f /dev/null'
     wait_for_file "$T/jail-one.out"
     state_of jail_exec one > "$T/netjail-jail"
     state_of env > "$T/netjail-host"
+    : > "$T/netjail-peer"
+    [ -z "${2:-}" ] || state_of jail_exec peer > "$T/netjail-peer"
     end_jail one
+    [ -z "${2:-}" ] || end_jail peer
     wait_for 10 eval '[ -z "$(nft list ruleset)" ] && [ "$(sysctl_snapshot)" = "$host_before" ]'
-    assert_status 0 "$NETJAILCTL" plan "$1"
-    cp "$T/out" "$T/plan.sh"
-    assert_status 0 sh -e "$T/plan.sh"
-    local netns
-    netns=$(ip netns list | awk '$1 != "outside" {print $1}')
+    [ -z "${2:-}" ] || other=$(planned "$2")
+    netns=$(planned "$1")
     [ -n "$netns" ] || fail "the plan made no namespace: $(cat "$T/plan.sh")"
     state_of ip netns exec "$netns" > "$T/hand-jail"
     state_of env > "$T/hand-host"
+    : > "$T/hand-peer"
+    [ -z "$other" ] || state_of ip netns exec "$other" > "$T/hand-peer"
     # Names and MAC addresses that netjail chose by chance differ.
-    local f
-    for f in netjail-jail netjail-host hand-jail hand-host; do
+    for f in netjail-jail netjail-host netjail-peer hand-jail hand-host hand-peer; do
         sed -i -E 's/nj-[0-9a-f]+/nj-NAME/g; s/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g; s/fe80::[0-9a-f:]+/LINKLOCAL/g' "$T/$f"
         sort -o "$T/$f.sorted" "$T/$f"
     done
     diff -u "$T/netjail-jail" "$T/hand-jail" >&2 || fail "the jail made by hand differs"
+    diff -u "$T/netjail-peer.sorted" "$T/hand-peer.sorted" >&2 || fail "the other jail made by hand differs"
     diff -u "$T/netjail-host.sorted" "$T/hand-host.sorted" >&2 || fail "the host made by hand differs"
     # Away with what the hand made.
-    ip netns del "$netns"
+    for f in "$netns" $other; do ip netns del "$f"; done
     nft flush ruleset
     local link
     for link in $(ip -o link show type bridge | awk -F': ' '{print $2}'); do ip link del "$link"; done
+    rm -f "$T"/jail-*.out
     while IFS= read -r line; do
         case ${line#*:} in 0 | 1) printf '%s' "${line##*:}" > "${line%%:*}" 2> /dev/null || : ;; esac
     done <<< "$host_before"
@@ -96,7 +110,7 @@ example() { # example NAME [SED...]
     local name=$1
     shift
     {
-        sed "$@" "$TEST_TOP/policies/examples/$name.conf"
+        sed -e '' "$@" "$TEST_TOP/policies/examples/$name.conf"
         grep -q '^name ' "$TEST_TOP/policies/examples/$name.conf" || echo 'name one'
     } | policy "$name"
 }
@@ -104,6 +118,23 @@ example() { # example NAME [SED...]
 root_recipes_alone_and_on_bridges() {
     local name
     for name in only-lo bridge-web bridge-database; do same_by_hand "$(example $name)"; done
+}
+
+root_recipes_with_cables() {
+    local name
+    same_by_hand "$(example cable-blue)" "$(example cable-red)"
+    same_by_hand "$(example chain-near)"
+    same_by_hand "$(example chain-hop -e '/^param/d' -e 's/\$number/2/g' -e 's/\$previous/near/g')" "$(example chain-near)"
+}
+
+root_recipes_in_the_outside() {
+    ip link add wan_br type bridge
+    ip link set wan_br up
+    same_by_hand "$(example worlds-internet -e '/^param/d' -e 's|\$address|192.0.2.50/24|' -e 's/\$router/192.0.2.100/')"
+    ip link add lan_br type bridge
+    ip link set lan_br up
+    same_by_hand "$(example worlds-internal -e '/^param/d' -e 's|\$address|172.16.0.50/24|')"
+    same_by_hand "$(example macvlan -e '/^param/d' -e 's/\$device/up0/' -e 's|\$address|192.0.2.60/24|' -e 's/\$router/192.0.2.100/')"
 }
 
 root_recipes_to_the_outside() {
