@@ -1,10 +1,11 @@
 /* The snapshot of the host.
  *
  * Everything comes from the present network namespace, read without changing anything, under the
- * pool's lock (the caller has it). Without privilege only the seed and the pid are filled: such a
- * caller's plan has nothing on the host that could collide. */
+ * pool's lock (the caller has it). Without privilege only the numbers are filled: such a caller's
+ * plan has nothing on the host that could collide. */
 #include "kernel/collect.h"
 
+#include "base/cleanup.h"
 #include "kernel/nft.h"
 #include "kernel/nft_forward.h"
 #include "kernel/real.h"
@@ -13,6 +14,8 @@
 #include "kernel/xtables.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
@@ -134,6 +137,21 @@ static void collect_forwarding(struct facts *facts)
     }
 }
 
+/* From the name of the machine and its id (machine-id(5)): one alone is the same on copies of a
+ * machine. Random where there is no id. */
+static uint64_t machine_number(uint64_t otherwise)
+{
+    cleanup_fd int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    char text[33 + HOST_NAME_MAX] = "";
+    uint64_t number = 0;
+
+    if (fd < 0 || read(fd, text, 32) != 32 || gethostname(text + 32, HOST_NAME_MAX) < 0)
+        return otherwise;
+    for (const char *c = text; *c; c++)
+        number = number * 0x100000001b3u ^ (uint8_t)*c;
+    return number;
+}
+
 int facts_collect_forward(struct kernel *kernel, bool may_forward, struct facts *facts,
                           struct error *error)
 {
@@ -152,6 +170,7 @@ int facts_collect(struct kernel *kernel, struct facts *facts, struct error *erro
     facts->all_forwarding6 = -1;
     if (getrandom(&facts->seed, sizeof facts->seed, 0) != sizeof facts->seed)
         return error_errno(error, -errno, "cannot get random numbers");
+    facts->machine = machine_number(facts->seed);
     /* Readable for everybody: an ordinary user publishes on ::1, too. */
     facts->has_ipv6 = sysctl_read_flag("net/ipv6/conf/lo/disable_ipv6") == 0;
     if (!kernel || kernel_real(kernel)->host_route.fd < 0)

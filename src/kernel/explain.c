@@ -100,6 +100,9 @@ static void add_hint(const struct op *op, int code, struct error *error)
                    "'%s' cannot be shared like this: it is a member of a bridge or bond, has the "
                    "other kind or a 'passthru' link already, or carries no Ethernet",
                    op->child.parent);
+    else if (code == -EADDRINUSE && op->kind == OP_LINK_UP)
+        error_hint(error, "another macvlan of that interface has its MAC address: give this link "
+                          "one of its own with mac");
     else if (code == -EXFULL && op->kind == OP_VETH_ADD)
         error_hint(error, "a bridge takes 1,023 links: use a second network");
     else if (code == -ENETUNREACH && op->kind == OP_ROUTE_ADD)

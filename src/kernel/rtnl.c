@@ -13,6 +13,7 @@
  * Mustn't: touch a link by name that has another group than the op says. */
 #include "kernel/rtnl.h"
 
+#include "base/clock.h"
 #include "kernel/explain.h"
 #include "kernel/sysctl.h"
 
@@ -25,8 +26,11 @@
 #include <linux/veth.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define MESSAGE_SIZE 4096
+#define MAC_WAIT_MS  2000
+#define MAC_PAUSE_NS 2000000
 
 struct request {
     _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
@@ -324,7 +328,7 @@ static int change_address(struct nl *nl, const struct op *op, struct nl_failure 
     return send_request(nl, &request, failure);
 }
 
-static int set_up(struct nl *nl, const struct op *op, struct nl_failure *failure)
+static int set_up_once(struct nl *nl, const struct op *op, struct nl_failure *failure)
 {
     struct request request;
     struct ifinfomsg *header = link_request(&request, 0);
@@ -332,6 +336,22 @@ static int set_up(struct nl *nl, const struct op *op, struct nl_failure *failure
     header->ifi_change = IFF_UP;
     mnl_attr_put_strz(request.message, IFLA_IFNAME, op->ifname);
     return send_request(nl, &request, failure);
+}
+
+/* A jail that starts again has the MAC it had, and two macvlans of an interface cannot have one:
+ * the old one goes with its namespace, which the kernel takes apart some time after the last
+ * process. */
+static int set_up(struct nl *nl, const struct op *op, struct nl_failure *failure)
+{
+    const struct timespec pause = {.tv_nsec = MAC_PAUSE_NS};
+    int64_t end_ms = clock_now_ms() + MAC_WAIT_MS;
+    int r;
+
+    while ((r = set_up_once(nl, op, failure)) == -EADDRINUSE && clock_now_ms() < end_ms) {
+        *failure = (struct nl_failure){0};
+        (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
+    }
+    return r;
 }
 
 /* A gateway of the other family (IPv4 through an IPv6 next hop, RFC 8950) has an attribute of its

@@ -74,6 +74,20 @@ static void choose_peer_name(struct build *build, struct link_plan *link)
         }
 }
 
+/* The jail's MAC stays from start to start. The host's end of a veth is nobody's neighbour; it is
+ * high, since a bridge without a MAC of its own takes the lowest of its ports. */
+static void choose_macs(struct build *build, struct link_plan *link)
+{
+    const struct link *text = link->link;
+    const char *target = link->network ? link->network->name : text->target ? text->target : "host";
+
+    link->host_mac = pool_choose_mac(&build->seed);
+    link->host_mac.bytes[0] = 0xfe;
+    link->jail_mac =
+        text->has_mac ? text->mac
+                      : pool_stable_mac(build->facts->machine, build->name, text->ifname, target);
+}
+
 static void choose_names(struct build *build, struct link_plan *link)
 {
     if (link->is_peer) {
@@ -89,8 +103,7 @@ static void choose_names(struct build *build, struct link_plan *link)
         } while (name_is_taken(build, link));
     }
     name_copy(link->outer_name, link->network ? link->network->name : link->host_name);
-    link->host_mac = pool_choose_mac(&build->seed);
-    link->jail_mac = link->link->has_mac ? link->link->mac : pool_choose_mac(&build->seed);
+    choose_macs(build, link);
 }
 
 static void add_link(struct build *build, const struct link *link)

@@ -46,12 +46,13 @@ struct fact_forward {
 
 struct facts {
     struct arena *arena;
-    bool privileged; /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
-    bool is_root;    /* the caller's uid is 0: one without privilege is told so */
-    uint64_t seed;   /* random: interface names, MAC addresses */
-    int32_t pid;     /* default jail name */
-    uint32_t uid;    /* who asks: cables lead to jails of the same user, or root lays them */
-    bool only_shown; /* the plan is not carried out: jails that it needs need not run */
+    bool privileged;  /* CAP_NET_ADMIN and CAP_SYS_ADMIN over the host's network namespace */
+    bool is_root;     /* the caller's uid is 0: one without privilege is told so */
+    uint64_t seed;    /* random: interface names, MAC addresses of the host's ends */
+    uint64_t machine; /* this machine's and no other's: MAC addresses of the jails */
+    int32_t pid;      /* default jail name */
+    uint32_t uid;     /* who asks: cables lead to jails of the same user, or root lays them */
+    bool only_shown;  /* the plan is not carried out: jails that it needs need not run */
     struct fact_link *links;
     size_t links_count, links_capacity;
     struct fact_address *addresses;

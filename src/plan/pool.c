@@ -11,13 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a, then mixed: names that differ in one letter must not be neighbours. */
-static uint64_t name_hash(const char *name)
+/* FNV-1a. */
+static uint64_t hash_add(uint64_t hash, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-
     for (; *name; name++)
         hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
+    return hash;
+}
+
+/* Mixed: names that differ in one letter must not be neighbours. */
+static uint64_t name_hash(const char *name)
+{
+    uint64_t hash = hash_add(0xcbf29ce484222325u, name);
+
     hash ^= hash >> 31;
     hash *= 0x9e3779b97f4a7c15u;
     return hash ^ (hash >> 29);
@@ -105,6 +111,17 @@ struct mac pool_choose_mac(uint64_t *seed)
     memcpy(mac.bytes, &value, sizeof mac.bytes);
     mac.bytes[0] = (uint8_t)((mac.bytes[0] & 0xfcu) | 0x02u);
     return mac;
+}
+
+struct mac pool_stable_mac(uint64_t machine, const char *jail, const char *ifname,
+                           const char *target)
+{
+    uint64_t seed = 0xcbf29ce484222325u ^ machine;
+
+    seed = hash_add(hash_add(seed, jail), "/"); /* in no name */
+    seed = hash_add(hash_add(seed, ifname), "/");
+    seed = hash_add(seed, target);
+    return pool_choose_mac(&seed);
 }
 
 struct addr mac_link_local(const struct mac *mac)

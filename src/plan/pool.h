@@ -15,5 +15,10 @@ void pool_choose_ifname(const struct facts *facts, uint64_t *seed, char name[IFN
 /* A locally administered unicast MAC address (RFC 7042 section 2.1) from `seed` (updated). */
 struct mac pool_choose_mac(uint64_t *seed);
 
+/* The same for the same machine, jail, interface in the jail, and interface or network of the host:
+ * a neighbour still knows the jail that starts again. */
+struct mac pool_stable_mac(uint64_t machine, const char *jail, const char *ifname,
+                           const char *target);
+
 /* The IPv6 link-local address that the kernel makes of a MAC address (RFC 4291 appendix A). */
 struct addr mac_link_local(const struct mac *mac);

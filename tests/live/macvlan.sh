@@ -35,6 +35,22 @@ root_bridge_mode() {
     end_jail one
 }
 
+# What neighbours remember of a jail stays true when it starts again.
+root_mac_stays() {
+    local file first bridged
+    file=$(child one 21)
+    first=$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)
+    assert_equal "$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)" "$first" "MAC of the next start"
+    # One after the other at once: the last one's link may not be gone yet.
+    for _ in 1 2 3 4 5; do assert_status 0 "$NETJAIL" -q -p "$file" true; done
+    [ "$("$NETJAIL" -q -p "$(child two 21)" cat /sys/class/net/eth0/address)" != "$first" ] || fail "the MAC of another jail: $first"
+    file=$(policy bridged <<< 'network m_br { address 10.5.0.1/24 }
+name bridged
+link eth0 bridge m_br { address 10.5.0.2/24 }')
+    bridged=$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)
+    assert_equal "$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)" "$bridged" "MAC on a bridge"
+}
+
 root_private_and_vepa_modes() {
     local mode
     for mode in private vepa; do

@@ -168,6 +168,23 @@ static void test_mac(void **unused)
         assert_int_equal(pool_choose_mac(&seed).bytes[0] & 3, 2);
 }
 
+static void test_mac_of_a_jail(void **unused)
+{
+    const struct mac mac = pool_stable_mac(1, "web", "eth0", "br0");
+    const struct mac others[] = {
+        pool_stable_mac(2, "web", "eth0", "br0"), pool_stable_mac(1, "wea", "eth0", "br0"),
+        pool_stable_mac(1, "web", "eth1", "br0"), pool_stable_mac(1, "web", "eth0", "br1"),
+        pool_stable_mac(1, "we", "beth0", "br0"),
+    };
+    const struct mac again = pool_stable_mac(1, "web", "eth0", "br0");
+
+    (void)unused;
+    assert_memory_equal(&mac, &again, sizeof mac);
+    assert_int_equal(mac.bytes[0] & 3, 2);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        assert_memory_not_equal(&mac, &others[i], sizeof mac);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_ten_thousand_names),
         cmocka_unit_test(test_addresses_of_65000_jails),
         cmocka_unit_test(test_mac),
+        cmocka_unit_test(test_mac_of_a_jail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
