@@ -1,21 +1,34 @@
 #!/usr/bin/env bash
-# Every file of policies/ does what its comments say. web.conf and database.conf together: web.sh.
+# Every file of policies/ does what its comments say. web.conf and database.conf together: web.sh;
+# those of package tools and git: tools.sh.
 . "$(dirname "$0")/lib.sh"
 
 P=$TEST_TOP/policies
 
 root_every_policy_starts() {
     local file
+    local options
     for file in "$P"/*.conf; do
-        assert_status 0 "$NETJAIL" -q --wait-clean -p "$file" true
+        options=()
+        case $file in */npm.conf | */apt-build.conf) options=(-D registry=registry.test) ;; esac
+        assert_status 0 "$NETJAILCTL" check "${options[@]}" "$file"
+        assert_equal "$err" '' "a shipped policy has no warnings"
+        assert_status 0 "$NETJAIL" -q --wait-clean "${options[@]}" -p "$file" true
     done
-    assert_equal "$(cd "$P" && echo *.conf) " "agent.conf build-offline.conf database.conf internet.conf lan-only.conf no-lan.conf none.conf web.conf " \
+    assert_equal "$(cd "$P" && echo *.conf) " "agent.conf apt-build.conf build-offline.conf build.conf cargo.conf database.conf git-ssh.conf github.conf go.conf \
+internet.conf lan-only.conf no-lan.conf none.conf npm.conf pip.conf web.conf " \
         "a new policy needs a test here"
 }
 
 user_policies_without_links_start() {
     assert_status 0 "$NETJAIL" -p "$P/none.conf" true
     assert_status 0 "$NETJAIL" -p "$P/build-offline.conf" true
+}
+
+# What the policies of tools share lets nothing out by itself.
+both_build() {
+    assert_connect refused "$NETJAIL" -q -p "$P/build.conf" -- tcp "$INTERNET4" 443
+    assert_status 2 "$NETJAIL" -q -p "$P/build.conf" getent hosts example.org
 }
 
 root_internet() {
