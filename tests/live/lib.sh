@@ -395,13 +395,13 @@ run_one() { # run_one FUNCTION root|user
     export T
     if [ "$(id -u)" = 0 ]; then
         unshare --net --mount --pid --ipc --fork --mount-proc --kill-child=KILL \
-            bash -c 'timeout -k 5 "$0" bash "$@" & wait $!' "${TEST_TIMEOUT:-60}" \
+            bash -c 'timeout -k 5 "$0" bash "$@" & wait $!' "${TEST_TIMEOUT:-120}" \
             "$0" --host "$function" "$who" > "$T.log" 2>&1 < /dev/null || status=$?
     elif [ "$who" = root ]; then
         printf 'root is needed for it\n' > "$T/skip-reason"
         status=77
     else
-        timeout -k 5 "${TEST_TIMEOUT:-60}" bash "$0" --function "$function" > "$T.log" 2>&1 < /dev/null ||
+        timeout -k 5 "${TEST_TIMEOUT:-120}" bash "$0" --function "$function" > "$T.log" 2>&1 < /dev/null ||
             status=$?
     fi
     case $status in

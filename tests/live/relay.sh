@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # link relay, TCP: what the rules admit is carried, with the outcome of the outside, and nothing else is.
 . "$(dirname "$0")/lib.sh"
+export TEST_TIMEOUT=240 # a scan of every port
 
 prepare() {
     serve_outside tcp 0.0.0.0 7 tcp :: 7
