@@ -29,7 +29,7 @@ const char options_help[] =
     "      --net none|NETWORK    no link, or a link to this network or existing bridge\n"
     "  -P, --publish [ADDR:]HOSTPORT[:JAILPORT][/udp]\n"
     "                            let the host's port lead to the jail's; default on loopback only\n"
-    "      --dns ADDR            = -e 'dns { upstream ADDR }' (not available yet)\n"
+    "      --dns ADDR            = -e 'dns { upstream ADDR }'\n"
     "      --name NAME           the jail's name, unique among running jails\n"
     "      --user NAME[:GROUP]   run COMMAND as this user\n"
     "      --log stderr|journal|FILE  report what was denied\n"

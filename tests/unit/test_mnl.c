@@ -29,10 +29,18 @@ static void *function_of(const char *name)
     return function;
 }
 
+/* The library shall call its own functions; ASan forbids to say so, and this program exports none.
+ */
+#ifdef __SANITIZE_ADDRESS__
+#define OWN_FUNCTIONS_FIRST 0
+#else
+#define OWN_FUNCTIONS_FIRST RTLD_DEEPBIND
+#endif
+
 static int open_library(void **state)
 {
     (void)state; /* no fixture */
-    library = dlopen("libmnl.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+    library = dlopen("libmnl.so.0", RTLD_NOW | RTLD_LOCAL | OWN_FUNCTIONS_FIRST);
     return library ? 0 : -1;
 }
 
