@@ -41,7 +41,9 @@ root_host_sockets_are_hidden() {
 root_sockets_elsewhere_are_hidden() {
     local path
     mount -t tmpfs -o mode=755 tmpfs /mnt
-    mkdir /mnt/own
+    mkdir /mnt/own /mnt/programs
+    mount --bind "$(dirname "$NETJAIL")" /mnt/programs # which may be below /tmp
+    local NETJAIL=/mnt/programs/netjail
     mount --bind "$T" /mnt/own
     mount -t tmpfs -o mode=1777 tmpfs /tmp
     mkdir -p "$T"
@@ -64,7 +66,7 @@ root_sockets_elsewhere_are_hidden() {
     # A socket made anew in a covered directory, and the way by the current directory.
     (cd /tmp/.X11-unix && assert_status 1 "${run[@]}" sh -c 'cd . && test -S X0')
     (cd /tmp/tmux-0 && assert_status 1 "${run[@]}" test -S default)
-    umount "$T" /tmp /mnt
+    umount "$T" /tmp /mnt/programs /mnt
 }
 
 # As in a container: what is covered in /sys may not be uncovered by mounting another.
