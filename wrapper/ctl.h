@@ -47,6 +47,12 @@ int ctl_diff(const struct ctl_options *options);
 int ctl_exec(const struct ctl_options *options);
 int ctl_shell(const struct ctl_options *options);
 
+/* Assembles the policy `name` with the values of the command line; prints nothing. As
+ * assemble_policy(). */
+struct assembled;
+int ctl_assemble(const struct ctl_options *options, const char *name, struct assembled *assembled,
+                 struct error *error);
+
 /* One jail as `list --json` has it. */
 struct record;
 json_t *ctl_jail_json(const struct record *record);

@@ -11,10 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Assembles the policy `name`, without the refusal of what is not built yet where only `check`
- * asks: a policy can be right before netjail can run it. Prints errors unless JSON is asked for. */
-static int assemble_named(const struct ctl_options *options, const char *name,
-                          struct assembled *assembled, struct error *error)
+int ctl_assemble(const struct ctl_options *options, const char *name, struct assembled *assembled,
+                 struct error *error)
 {
     struct options line = {
         .policy = name, .values = options->values, .values_count = (size_t)options->values_count};
@@ -54,7 +52,7 @@ static int check_one(const struct ctl_options *options, const char *name, json_t
 {
     struct assembled assembled = {0};
     struct error error = {0};
-    int result = assemble_named(options, name, &assembled, &error);
+    int result = ctl_assemble(options, name, &assembled, &error);
     int status = CTL_OK;
 
     if (error.text[0])
@@ -118,7 +116,7 @@ int ctl_plan(const struct ctl_options *options)
     struct claim claim = {0};
     struct error error = {0};
     int status = CTL_POLICY;
-    int result = assemble_named(options, options->arguments[0], &assembled, &error);
+    int result = ctl_assemble(options, options->arguments[0], &assembled, &error);
 
     if (result == 0)
         result = claim_look(&claim, assembled.policy, assembled.diags, &error);

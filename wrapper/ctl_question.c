@@ -15,10 +15,8 @@
 static int assemble_named(const struct ctl_options *options, const char *name,
                           struct assembled *assembled)
 {
-    struct options line = {
-        .policy = name, .values = options->values, .values_count = (size_t)options->values_count};
     struct error error = {0};
-    int result = assemble_policy(&line, assembled, &error);
+    int result = ctl_assemble(options, name, assembled, &error);
 
     if (result == 0)
         return CTL_OK;

@@ -283,3 +283,11 @@ bool prefix_contains(const struct prefix *prefix, const struct addr *addr)
 
     return range_contains(&range, addr);
 }
+
+bool prefixes_contain(const struct prefix *prefixes, size_t count, const struct addr *addr)
+{
+    for (size_t i = 0; i < count; i++)
+        if (prefix_contains(&prefixes[i], addr))
+            return true;
+    return false;
+}

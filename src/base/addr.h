@@ -76,3 +76,4 @@ bool range_contains(const struct addr_range *range, const struct addr *addr);
 bool range_covers(const struct addr_range *outer, const struct addr_range *inner);
 bool range_overlaps(const struct addr_range *a, const struct addr_range *b);
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
+bool prefixes_contain(const struct prefix *prefixes, size_t count, const struct addr *addr);

@@ -7,6 +7,8 @@
  * own: a rule covers one when it names it (or a suffix of it, or any address). Pure. */
 #include "policy/compare.h"
 
+#include "policy/names.h"
+
 #include <netinet/in.h>
 #include <string.h>
 
@@ -56,22 +58,15 @@ static enum relation numbers_relate(uint16_t first, uint16_t last, uint16_t from
     return from <= first && last <= to ? RELATION_COVER : RELATION_CUT;
 }
 
-static bool suffix_matches(const char *suffix, const char *name)
-{
-    size_t length = strlen(name), end = strlen(suffix);
-
-    return length > end + 1 && name[length - end - 1] == '.' &&
-           strcmp(name + length - end, suffix) == 0;
-}
-
 static bool symbol_is_in(const struct set_item *symbol, const struct set_item *item)
 {
     if (item->kind == SET_ANY)
         return true;
     if (item->kind == SET_SUFFIX && symbol->kind == SET_NAME)
-        return suffix_matches(item->name, symbol->name);
+        return name_matches(item, symbol->name, strlen(symbol->name));
     if (item->kind == SET_SUFFIX && symbol->kind == SET_SUFFIX)
-        return strcmp(item->name, symbol->name) == 0 || suffix_matches(item->name, symbol->name);
+        return strcmp(item->name, symbol->name) == 0 ||
+               name_matches(item, symbol->name, strlen(symbol->name));
     return item->kind == symbol->kind && (!item->name || strcmp(item->name, symbol->name) == 0);
 }
 

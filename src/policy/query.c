@@ -7,6 +7,7 @@
 #include "policy/query.h"
 
 #include "base/buf.h"
+#include "policy/names.h"
 #include "policy/parser.h"
 
 #include <errno.h>
@@ -215,14 +216,6 @@ struct asked {
     const struct packet *packet;
 };
 
-static bool suffix_matches(const char *suffix, const char *name)
-{
-    size_t length = strlen(name), end = strlen(suffix);
-
-    return length > end + 1 && name[length - end - 1] == '.' &&
-           strcmp(name + length - end, suffix) == 0;
-}
-
 /* The addresses that the host has on the jail's links, as far as the policy states them. */
 static bool is_gateway(const struct policy *policy, const struct addr *addr)
 {
@@ -249,7 +242,7 @@ static bool contains(void *context, const struct set_item *item, const struct ad
         return (item->kind == SET_GATEWAY || item->kind == SET_HOST) &&
                is_gateway(asked->policy, addr);
     if (item->kind == SET_SUFFIX && symbol->kind == SET_NAME)
-        return suffix_matches(item->name, symbol->name);
+        return name_matches(item, symbol->name, strlen(symbol->name));
     /* The gateway is the host on the jail's link. */
     if (item->kind == SET_HOST && symbol->kind == SET_GATEWAY)
         return true;

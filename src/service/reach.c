@@ -70,14 +70,6 @@ static int check_exposed(const struct reach *reach, const struct packet *packet,
     return RELAY_REFUSED;
 }
 
-static bool in_any(const struct addr *addr, const struct prefix *prefixes, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (prefix_contains(&prefixes[i], addr))
-            return true;
-    return false;
-}
-
 /* Addresses that are no other machine, or this one, whatever the routes say. */
 static bool is_nobody(const struct addr *addr)
 {
@@ -92,7 +84,7 @@ static bool is_nobody(const struct addr *addr)
         {{ADDR_V6, {0xff}}, 8},
     };
 
-    return in_any(addr, nobody, sizeof nobody / sizeof nobody[0]);
+    return prefixes_contain(nobody, sizeof nobody / sizeof nobody[0], addr);
 }
 
 /* The IPv4 address inside a NAT64 (RFC 6052, RFC 8215) or 6to4 (RFC 3056) address. */

@@ -8,15 +8,6 @@
 
 #include <string.h>
 
-static bool in_any(const struct prefix *prefixes, size_t count, const struct addr *addr)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (prefix_contains(&prefixes[i], addr))
-            return true;
-    }
-    return false;
-}
-
 /* The IPv4 address behind a translator (64:ff9b::/96, RFC 6052), as a host with only IPv6 gets it
  * from its DNS64. */
 static bool is_translated(const struct addr *addr, struct addr *ret_addr)
@@ -50,7 +41,7 @@ bool guard_is_never(const struct addr *addr)
 
     if (is_translated(addr, &inner))
         return guard_is_never(&inner);
-    return !addr_equal(addr, &loopback6) && in_any(never, ARRAY_LENGTH(never), addr);
+    return !addr_equal(addr, &loopback6) && prefixes_contain(never, ARRAY_LENGTH(never), addr);
 }
 
 bool guard_is_private(const struct addr *addr)
@@ -75,5 +66,5 @@ bool guard_is_private(const struct addr *addr)
                 return true;
         }
     }
-    return in_any(ours, ARRAY_LENGTH(ours), addr);
+    return prefixes_contain(ours, ARRAY_LENGTH(ours), addr);
 }
