@@ -209,6 +209,8 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
         return result == -EAGAIN || result == -ENOLINK ? result : -EINVAL;
     result = peers_open(claim->plan, &claim->peers, error);
     if (result == 0)
+        result = peers_names_free(claim->plan, claim->peers, error);
+    if (result == 0)
         result = joined_open(claim->plan, &claim->join_fd, error);
     if (result < 0)
         return result == -EINVAL ? -EIO : result;

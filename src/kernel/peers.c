@@ -11,9 +11,11 @@
 #include "kernel/peers.h"
 
 #include "base/cleanup.h"
+#include "kernel/explain.h"
 #include "kernel/netns.h"
 #include "kernel/nft.h"
 #include "kernel/process.h"
+#include "kernel/rtnl.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -189,6 +191,31 @@ int peers_open(const struct plan *plan, struct peers **ret_peers, struct error *
         return code;
     }
     *ret_peers = peers;
+    return 0;
+}
+
+int peers_names_free(const struct plan *plan, const struct peers *peers, struct error *error)
+{
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+        struct nl_failure failure = {0};
+        struct rtnl_link link;
+
+        if (op->kind != OP_VETH_ADD || op->where != WHERE_PEER)
+            continue;
+        int code = rtnl_get_link(&peers->routes[op->peer], op->veth.host_name, &link, &failure);
+        if (code == 0) {
+            failure = (struct nl_failure){.code = -EEXIST};
+            (void)explain_op(plan, op, &failure, error);
+            error->where = op->position;
+            return -EAGAIN;
+        }
+        if (code != -ENODEV) {
+            code = explain_op(plan, op, &failure, error);
+            error->where = op->position;
+            return code;
+        }
+    }
     return 0;
 }
 

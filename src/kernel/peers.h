@@ -12,6 +12,10 @@ struct peers {
 /* Opens what the plan needs; NULL when that is nothing. -ENOLINK with *error: a jail is not (or no
  * longer) there, or its rules are not in force yet; it may pay to try again. */
 int peers_open(const struct plan *plan, struct peers **ret_peers, struct error *error);
+/* Are the names free that the plan's cables take in the other jails? -EAGAIN with *error: one is
+ * not; it may belong to a jail that is just ending, since a cable goes with its namespace, 45 ms
+ * after the last process. Other: the question failed. */
+int peers_names_free(const struct plan *plan, const struct peers *peers, struct error *error);
 void peers_close(struct peers *peers); /* NULL is allowed */
 
 /* The network namespace of a jail: that of init, the child of the supervisor that is in another

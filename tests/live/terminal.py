@@ -25,7 +25,7 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
-    def expect(self, pattern, seconds=8):
+    def expect(self, pattern, seconds=20):
         end = time.monotonic() + seconds
         while True:
             found = re.search(pattern, self.seen)
