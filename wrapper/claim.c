@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #include "kernel/collect.h"
+#include "kernel/device.h"
 #include "kernel/netns_name.h"
 #include "kernel/process.h"
 #include "kernel/sysctl.h"
@@ -171,6 +172,17 @@ static const char *log_place(const struct policy *policy, struct arena *arena)
     return arena_printf(arena, "%s/%s", path, policy->log_path);
 }
 
+static int note_devices(struct claim *claim, struct error *error)
+{
+    if (claim->record->devices_count == 0)
+        return 0;
+    int result = device_note(claim->host, claim->record, error);
+    for (size_t i = 0; result < 0 && i < claim->plan->ops_count; i++)
+        if (claim->plan->ops[i].kind == OP_DEVICE_MOVE)
+            error->where = claim->plan->ops[i].position;
+    return result;
+}
+
 static int make_record(struct claim *claim, const struct policy *policy, const char *command,
                        struct error *error)
 {
@@ -190,7 +202,8 @@ static int make_record(struct claim *claim, const struct policy *policy, const c
     if (result < 0)
         return error_errno(error, result, "cannot tell the network namespace");
     record_from_plan(record, claim->plan);
-    return note_sysctls(claim, error);
+    result = note_devices(claim, error);
+    return result < 0 ? result : note_sysctls(claim, error);
 }
 
 /* One attempt, under the lock. -EAGAIN: something is in the way that is about to go. */
@@ -333,6 +346,19 @@ out:
     return result;
 }
 
+int claim_keep(struct claim *claim, int netns_fd, struct error *error)
+{
+    int result;
+
+    if (claim->record->devices_count == 0)
+        return 0;
+    result = netns_fd_inode(netns_fd, &claim->record->kept_inode);
+    if (result < 0)
+        return error_errno(error, result, "cannot tell the jail's network namespace");
+    result = lease_write(claim->lease, claim->record, error);
+    return result < 0 ? result : lease_keep_netns(claim->directory, claim->record, netns_fd, error);
+}
+
 int claim_name(struct claim *claim, int netns_fd, struct error *error)
 {
     int result;
@@ -367,14 +393,17 @@ static bool name_undo(const struct claim *claim, int *result, struct error *erro
 int claim_undo(struct claim *claim, struct error *error)
 {
     int result = 0;
-    int shared = 0;
+    int own, shared;
+    struct error later = {0};
     bool is_done;
 
     if (claim->lease && claim->host && claim->record && claim->plan && claim->plan->needs_host) {
         struct plan *plan = undo_own(claim->record);
-        result = apply_undo(claim->host, plan, error);
+        result = lease_give_back(claim->directory, claim->host, claim->record, error);
+        own = apply_undo(claim->host, plan, result < 0 ? &later : error);
+        result = result < 0 ? result : own;
         plan_free(plan);
-        shared = undo_shared_objects(claim, error);
+        shared = undo_shared_objects(claim, result < 0 ? &later : error);
         result = result < 0 ? result : shared;
     }
     is_done = name_undo(claim, &result, error);

@@ -32,6 +32,9 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
 int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,
                struct error *error);
 
+/* Before a device moves into the jail: keeps the jail's namespace alive until it is given back. */
+int claim_keep(struct claim *claim, int netns_fd, struct error *error);
+
 /* Gives the jail's network namespace its name in /run/netns; the lease tells of it first. */
 int claim_name(struct claim *claim, int netns_fd, struct error *error);
 

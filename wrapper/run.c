@@ -220,6 +220,8 @@ static int build_network(struct run *run)
     if (result == 0)
         note(run, "rules are loaded and read back");
     if (result == 0)
+        result = claim_keep(&run->claim, run->jail.netns_fd, &run->error);
+    if (result == 0)
         result = apply_plan(run->kernel, plan, rules, plan->ops_count - rules, &run->applied,
                             &run->error);
     claim_unlock(&run->claim);
@@ -257,7 +259,12 @@ static int shrink(struct run *run)
     bool others = !run->identity.keep || run->service.pid > 0; /* have another uid, perhaps */
     const struct plan *plan = run->claim.plan;
     bool changes = plan->name_sets_count > 0 || plan->jail_sets_count > 0 || plan->queues;
-    int result = privs_shrink_supervisor(plan->needs_host || changes, others, &run->error);
+    const struct supervisor_privs keep = {
+        .net_admin = plan->needs_host || changes,
+        .sys_admin = run->claim.record && run->claim.record->devices_count > 0,
+        .kill = others,
+    };
+    int result = privs_shrink_supervisor(&keep, &run->error);
 
     if (result < 0 || !run->jail.notify)
         return result;
@@ -278,6 +285,8 @@ static void take_back(struct run *run)
     if (claim_undo(&run->claim, &error) < 0) {
         report_error(PROGRAM, NULL, &error);
         report_note(PROGRAM, "hint: `netjailctl gc` tries again to remove what is left");
+    } else if (error.text[0]) {
+        report_note(PROGRAM, "%s: %s", run->claim.name, error.text);
     }
 }
 

@@ -35,11 +35,15 @@ bool privs_over_host(void);
  * anything is read. */
 int privs_refuse_setuid(struct error *error);
 
-/* Before the command runs: drops every capability of the supervisor but CAP_NET_ADMIN (kept only
- * when `keep_net_admin`) and CAP_KILL (kept only when `keep_kill`: init or the service has another
- * uid, so that without it neither a SIGKILL nor the parent-death signal would reach them); makes it
- * not dumpable; reads the result back. */
-int privs_shrink_supervisor(bool keep_net_admin, bool keep_kill, struct error *error);
+/* Before the command runs: drops every capability of the supervisor but those that are kept; makes
+ * it not dumpable; reads the result back. */
+struct supervisor_privs {
+    bool net_admin; /* the host is to be tidied, or a set updated */
+    bool sys_admin; /* a moved device is given back from inside the jail's namespace */
+    bool kill;      /* init or the service has another uid: without it neither a SIGKILL nor the
+                       parent-death signal would reach them */
+};
+int privs_shrink_supervisor(const struct supervisor_privs *kept, struct error *error);
 
 struct jail_setup {
     const struct policy *policy;

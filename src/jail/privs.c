@@ -254,7 +254,7 @@ int privs_adopt_orphans(struct error *error)
     return 0;
 }
 
-int privs_shrink_supervisor(bool keep_net_admin, bool keep_kill, struct error *error)
+int privs_shrink_supervisor(const struct supervisor_privs *kept, struct error *error)
 {
     struct caps caps;
     uint64_t keep;
@@ -262,7 +262,8 @@ int privs_shrink_supervisor(bool keep_net_admin, bool keep_kill, struct error *e
     if (!caps_read(&caps))
         return error_errno(error, -errno, "cannot read the capabilities of netjail");
     keep = caps.permitted &
-           ((keep_net_admin ? BIT(CAP_NET_ADMIN) : 0) | (keep_kill ? BIT(CAP_KILL) : 0));
+           ((kept->net_admin ? BIT(CAP_NET_ADMIN) : 0) | (kept->kill ? BIT(CAP_KILL) : 0) |
+            (kept->sys_admin ? BIT(CAP_SYS_ADMIN) : 0));
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
         !caps_write(&(struct caps){keep, keep, 0}))
         return error_errno(error, -errno, "cannot drop the capabilities of netjail");

@@ -38,7 +38,10 @@ static int take_link(const struct rtnl_link *link, void *context)
     fact->index = link->index;
     fact->group = link->group;
     fact->mtu = link->mtu;
+    fact->mac = link->mac;
     fact->is_bridge = strcmp(link->kind, "bridge") == 0;
+    fact->is_port = link->master != 0;
+    fact->is_loopback = link->flags & IFF_LOOPBACK;
     fact->is_up = link->flags & IFF_UP;
     fact->forwarding4 = -1;
     fact->forwarding6 = -1;

@@ -103,6 +103,12 @@ static void add_hint(const struct op *op, int code, struct error *error)
     else if (code == -EADDRINUSE && op->kind == OP_LINK_UP)
         error_hint(error, "another macvlan of that interface has its MAC address: give this link "
                           "one of its own with mac");
+    else if (op->kind == OP_DEVICE_MOVE && code == -EINVAL)
+        error_hint(error,
+                   "the kernel does not let '%s' leave its network namespace: a wireless device "
+                   "moves with its whole radio (iw phy ... set netns), bridges, tunnels of the "
+                   "system and some drivers not at all",
+                   op->device.name);
     else if (code == -EXFULL && op->kind == OP_VETH_ADD)
         error_hint(error, "a bridge takes 1,023 links: use a second network");
     else if (code == -ENETUNREACH && op->kind == OP_ROUTE_ADD)

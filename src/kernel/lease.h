@@ -75,5 +75,13 @@ int lease_collect(struct lease_directory *directory, struct kernel *kernel, bool
 /* Waits until no clean-up of this user is pending, at most timeout_ms. */
 int lease_wait_clean(struct lease_directory *directory, int timeout_ms, struct error *error);
 
+/* The moved devices of a record: kept alive in the jail's namespace from before they move, and
+ * given back (kernel/device.h), with the state directory's path. */
+struct record;
+int lease_keep_netns(const struct lease_directory *directory, const struct record *record,
+                     int netns_fd, struct error *error);
+int lease_give_back(const struct lease_directory *directory, struct kernel *kernel,
+                    const struct record *record, struct error *error);
+
 /* The process's own network namespace: SO_NETNS_COOKIE and inode. */
 int netns_identity(uint64_t *ret_cookie, uint64_t *ret_inode);

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "kernel/apply.h"
+#include "kernel/device.h"
 #include "kernel/netns_name.h"
 #include "plan/undo.h"
 
@@ -170,10 +171,12 @@ static bool is_here(const struct scan *scan, const struct record *record)
     return record->netns_cookie == scan->cookie && record->netns_inode == scan->inode;
 }
 
-/* A name in /run/netns may be anybody's: it goes on the word of its own user or of root only. */
+/* A name in /run/netns may be anybody's, and a device is given back with root's rights: on the word
+ * of its own user or of root only. */
 static bool may_undo(const struct record *record)
 {
-    return !record->is_named || record->uid == 0 || record->uid == geteuid();
+    return (!record->is_named && record->devices_count == 0) || record->uid == 0 ||
+           record->uid == geteuid();
 }
 
 static int take_found(struct scan *scan, const char *file, struct found *found)
@@ -272,7 +275,8 @@ const char *lease_directory_path(const struct lease_directory *directory)
 static bool owes_nothing(const struct record *record)
 {
     return record->networks_count == 0 && record->links_count == 0 && record->sysctls_count == 0 &&
-           record->elements_count == 0 && !record->uses_host_tables && !record->is_named;
+           record->elements_count == 0 && !record->uses_host_tables && !record->is_named &&
+           record->devices_count == 0;
 }
 
 static int apply_undo_plan(struct kernel *kernel, struct plan *plan, struct error *error)
@@ -282,18 +286,33 @@ static int apply_undo_plan(struct kernel *kernel, struct plan *plan, struct erro
     return r;
 }
 
-static int undo_record(struct kernel *kernel, const struct record *record,
-                       const struct facts *facts, struct error *error)
+int lease_keep_netns(const struct lease_directory *directory, const struct record *record,
+                     int netns_fd, struct error *error)
+{
+    return device_keep_netns(directory->path, record->name, netns_fd, error);
+}
+
+int lease_give_back(const struct lease_directory *directory, struct kernel *kernel,
+                    const struct record *record, struct error *error)
+{
+    return device_give_back(kernel, directory->path, record, error);
+}
+
+static int undo_record(const struct lease_directory *directory, struct kernel *kernel,
+                       const struct record *record, const struct facts *facts, struct error *error)
 {
     uint64_t cookie, inode;
     if (owes_nothing(record))
         return 0;
     if (netns_identity(&cookie, &inode) < 0 || record->netns_cookie != cookie)
-        return 0; /* its namespace is gone, and with it everything in it */
+        /* Its namespace is gone, and with it everything in it. */
+        return device_forget_netns(directory->path, record, error);
     if (!kernel)
         return error_set(error, -EPERM, "cleaning up after jail '%s' needs privilege over the host",
                          record->name);
     int r = record->is_named ? netns_name_remove(record->name, record->jail_inode, error) : 0;
+    if (r == 0)
+        r = lease_give_back(directory, kernel, record, error);
     if (r < 0)
         return r;
     r = apply_undo_plan(kernel, undo_own(record), error);
@@ -316,7 +335,7 @@ static int collect_one(struct lease_directory *directory, struct kernel *kernel,
     if (flock(fd, LOCK_EX | LOCK_NB) < 0 || !lease_file_is_current(directory->fd, dead->file, fd))
         return 0;
     if (dead->record) {
-        r = undo_record(kernel, dead->record, facts, error);
+        r = undo_record(directory, kernel, dead->record, facts, error);
         if (r < 0)
             return r;
     }
@@ -348,12 +367,12 @@ static int collect_locked(struct lease_directory *directory, struct kernel *kern
         int s = collect_one(directory, kernel, &dead[i], facts, &one);
         if (s > 0)
             removed += s;
-        else if (s < 0 && first.code == 0)
-            first = one;
+        if (first.code == 0 && (s < 0 || one.text[0]))
+            first = one; /* with s > 0, something to know about what was given back */
     }
     lease_dead_free(dead, dead_count);
     facts_free(facts);
-    if (first.code < 0)
+    if (first.text[0])
         *error = first;
     if (r < 0)
         return r;

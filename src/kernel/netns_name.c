@@ -54,27 +54,33 @@ static int directory_make(struct error *error)
     return 0;
 }
 
-int netns_name_make(const char *name, int netns_fd, struct error *error)
+int netns_bind(const char *path, int netns_fd, struct error *error)
 {
-    char path[128], source[64];
-    int result = directory_make(error);
+    char source[64];
 
-    if (result < 0)
-        return result;
-    path_fill(name, path);
     (void)snprintf(source, sizeof source, "/proc/self/fd/%d", netns_fd); /* fits */
     cleanup_fd int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
-    if (fd < 0) {
-        (void)error_errno(error, -errno, "cannot make %s", path);
-        if (error->code == -EEXIST)
-            error_hint(error, "`ip netns delete %s` removes it, if nobody needs it", name);
-        return error->code;
-    }
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot make %s", path);
     if (mount(source, path, NULL, MS_BIND, NULL) == 0)
         return 0;
     (void)error_errno(error, -errno, "cannot name the jail's network namespace %s", path);
     (void)unlink(path); /* made above, and empty */
     return error->code;
+}
+
+int netns_name_make(const char *name, int netns_fd, struct error *error)
+{
+    char path[128];
+    int result = directory_make(error);
+
+    if (result < 0)
+        return result;
+    path_fill(name, path);
+    result = netns_bind(path, netns_fd, error);
+    if (result == -EEXIST)
+        error_hint(error, "`ip netns delete %s` removes it, if nobody needs it", name);
+    return result;
 }
 
 /* Is it ours, or an empty file in the place where ours should have come? */
@@ -91,16 +97,23 @@ static bool is_ours(const char *path, uint64_t inode)
     return S_ISREG(state.st_mode) && state.st_size == 0;
 }
 
-int netns_name_remove(const char *name, uint64_t inode, struct error *error)
+int netns_unbind(const char *path, uint64_t inode, struct error *error)
 {
-    char path[128];
+    struct stat state;
 
-    path_fill(name, path);
-    if (inode == 0 || !netns_name_exists(name) || !is_ours(path, inode))
+    if (lstat(path, &state) < 0 || !is_ours(path, inode))
         return 0;
     if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
         return error_errno(error, -errno, "cannot remove the name %s", path);
     if (unlink(path) < 0 && errno != ENOENT)
         return error_errno(error, -errno, "cannot remove %s", path);
     return 0;
+}
+
+int netns_name_remove(const char *name, uint64_t inode, struct error *error)
+{
+    char path[128];
+
+    path_fill(name, path);
+    return inode == 0 ? 0 : netns_unbind(path, inode, error);
 }

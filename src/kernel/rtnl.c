@@ -14,6 +14,8 @@
 #include "kernel/rtnl.h"
 
 #include "base/clock.h"
+
+#include "kernel/device.h"
 #include "kernel/explain.h"
 #include "kernel/sysctl.h"
 
@@ -456,6 +458,8 @@ static int carry_out(struct nl *nl, const struct op *op, int netns_fd, bool has_
         return add_veth(nl, op, netns_fd, has_ipv6, failure);
     case OP_CHILD_ADD:
         return add_child(nl, op, netns_fd, failure);
+    case OP_DEVICE_MOVE:
+        return device_move(nl, op, netns_fd, failure);
     case OP_QDISC_ADD:
         return rtnl_add_qdisc(nl, op, failure);
     case OP_ADDRESS_ADD:

@@ -9,8 +9,10 @@
 struct rtnl_link {
     int32_t index;
     char name[IFNAME_SIZE];
-    char kind[16];  /* IFLA_INFO_KIND, "" */
-    uint32_t flags; /* IFF_* */
+    char kind[16];   /* IFLA_INFO_KIND, "" */
+    char alias[256]; /* IFLA_IFALIAS, "" */
+    int32_t master;  /* index of the bridge, bond, ... that it is a member of; 0: none */
+    uint32_t flags;  /* IFF_* */
     uint32_t group;
     uint32_t mtu;
     struct mac mac;

@@ -89,9 +89,13 @@ bool rtnl_parse_link(const struct nlmsghdr *message, struct rtnl_link *ret_link)
     struct rtnl_link link = {.index = header->ifi_index,
                              .flags = header->ifi_flags,
                              .group = get_u32(attributes.list[IFLA_GROUP]),
-                             .mtu = get_u32(attributes.list[IFLA_MTU])};
+                             .mtu = get_u32(attributes.list[IFLA_MTU]),
+                             .master = (int32_t)get_u32(attributes.list[IFLA_MASTER])};
     const struct nlattr *name = attributes.list[IFLA_IFNAME];
     if (!name || !get_string(name, link.name, sizeof link.name))
+        return false;
+    const struct nlattr *alias = attributes.list[IFLA_IFALIAS];
+    if (alias && !get_string(alias, link.alias, sizeof link.alias))
         return false;
     const struct nlattr *mac = attributes.list[IFLA_ADDRESS];
     if (mac && mnl_attr_get_payload_len(mac) == sizeof link.mac.bytes)

@@ -77,6 +77,8 @@ static const char *made_link(const struct op *op, const struct mac **ret_mac)
         *ret_mac = &op->veth.jail_mac;
         return op->veth.jail_name;
     }
+    if (op->kind == OP_DEVICE_MOVE)
+        return op->device.jail_name;
     if (op->kind != OP_CHILD_ADD)
         return NULL;
     if (op->child.has_mac)

@@ -41,10 +41,18 @@ static bool find_in_records(const struct build *build, const struct link_plan *l
     return false;
 }
 
-static bool find_in_host(const struct build *build, const struct addr *addr, struct holder *holder)
+/* What a device has on the host it may have in the jail. */
+static bool is_own_device(const struct link_plan *link, const char *ifname)
+{
+    return link->link->kind == LINK_DEVICE && strcmp(link->link->target, ifname) == 0;
+}
+
+static bool find_in_host(const struct build *build, const struct link_plan *link,
+                         const struct addr *addr, struct holder *holder)
 {
     for (size_t i = 0; i < build->facts->addresses_count; i++)
-        if (addr_equal(&build->facts->addresses[i].prefix.addr, addr)) {
+        if (addr_equal(&build->facts->addresses[i].prefix.addr, addr) &&
+            !is_own_device(link, build->facts->addresses[i].ifname)) {
             holder->ifname = build->facts->addresses[i].ifname;
             return true;
         }
@@ -87,7 +95,7 @@ static void check_free(struct build *build, const struct link_plan *link, const 
 
     (void)addr_print(addr, text); /* returns text */
     if (find_in_links(build, link, addr, &holder) ||
-        (!link->is_peer && find_in_host(build, addr, &holder)))
+        (!link->is_peer && find_in_host(build, link, addr, &holder)))
         (void)build_error(build, NULL, where, "%s is the address of %s'%s' already", text,
                           holder.own ? "this jail's " : "the host's ", holder.ifname);
     else if (!link->is_peer && find_in_records(build, link, addr, &holder))
@@ -206,7 +214,9 @@ void build_choose_addresses(struct build *build, struct link_plan *link)
     for (size_t i = 0; i < link->link->addresses_count; i++) {
         const struct link_address *address = &link->link->addresses[i];
 
-        if (address->automatic) {
+        if (address->keep) {
+            build_keep_addresses(build, link);
+        } else if (address->automatic) {
             automatic = true;
             where = address->where;
             if (link->outer_addresses.list_count == 0 || !link->network)
@@ -216,6 +226,8 @@ void build_choose_addresses(struct build *build, struct link_plan *link)
             add_given(build, link, address);
         }
     }
+    if (link->link->addresses_count == 0 && link->link->kind == LINK_DEVICE)
+        build_keep_addresses(build, link);
     if (automatic && link->network) {
         add_automatic(build, link, ADDR_V4, where);
         add_automatic(build, link, ADDR_V6, where);

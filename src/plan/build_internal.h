@@ -20,7 +20,7 @@ struct link_plan {
     const struct link *link;
     const struct network *network; /* NULL: a cable */
     bool on_host;                  /* it has an end on the host: bridge, veth host */
-    bool is_child; /* macvlan, ipvlan: its frames leave by an interface of the host */
+    bool is_child; /* macvlan, ipvlan, device: its frames pass no hook of the host */
     bool has_mac;  /* jail_mac is what the link has; else it is known by the kernel */
     bool is_peer;  /* a cable to another jail, plan->peers[peer] */
     uint16_t peer;
@@ -97,6 +97,12 @@ void build_resolve_join(struct build *build, const struct link *link);
 /* macvlan, ipvlan: the interface that they share. */
 void build_check_child(struct build *build, const struct link_plan *link);
 void build_child(struct build *build, const struct link_plan *link);
+
+/* device: what is moved, the addresses that it keeps. */
+void build_check_device(struct build *build, const struct link_plan *link);
+struct mac build_device_mac(const struct build *build, const struct link_plan *link);
+void build_keep_addresses(struct build *build, struct link_plan *link);
+void build_device(struct build *build, const struct link_plan *link);
 
 /* `rate` of a link, on both ends. */
 void build_rate(struct build *build, const struct link_plan *link);

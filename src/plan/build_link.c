@@ -104,6 +104,8 @@ static void choose_names(struct build *build, struct link_plan *link)
     }
     name_copy(link->outer_name, link->network ? link->network->name : link->host_name);
     choose_macs(build, link);
+    if (link->link->kind == LINK_DEVICE)
+        link->jail_mac = build_device_mac(build, link);
 }
 
 static void add_link(struct build *build, const struct link *link)
@@ -114,10 +116,13 @@ static void add_link(struct build *build, const struct link *link)
 
     entry->link = link;
     entry->on_host = link->kind == LINK_BRIDGE || link->kind == LINK_VETH_HOST;
-    entry->is_child = link->kind == LINK_MACVLAN || link->kind == LINK_IPVLAN;
-    entry->has_mac = link->kind != LINK_IPVLAN &&
+    entry->is_child =
+        link->kind == LINK_MACVLAN || link->kind == LINK_IPVLAN || link->kind == LINK_DEVICE;
+    entry->has_mac = link->kind != LINK_IPVLAN && link->kind != LINK_DEVICE &&
                      !(link->kind == LINK_MACVLAN && link->mode && !strcmp(link->mode, "passthru"));
-    if (entry->is_child)
+    if (link->kind == LINK_DEVICE)
+        build_check_device(build, entry);
+    else if (entry->is_child)
         build_check_child(build, entry);
     if (link->kind == LINK_VETH_JAIL)
         build_resolve_peer(build, entry);
@@ -135,12 +140,10 @@ void build_resolve_links(struct build *build)
     for (size_t i = 0; i < build->policy->links_count; i++) {
         const struct link *link = &build->policy->links[i];
 
-        if (link->kind != LINK_DEVICE && link->kind != LINK_RELAY && link->kind != LINK_JOIN)
-            add_link(build, link);
-        else if (link->kind == LINK_JOIN)
+        if (link->kind == LINK_JOIN)
             build_resolve_join(build, link);
         else if (link->kind != LINK_RELAY) /* relay.c */
-            (void)build_error(build, NULL, link->where, "this kind of link is not available yet");
+            add_link(build, link);
     }
     for (size_t i = 0; i < build->links_count; i++) {
         choose_names(build, &build->links[i]);
@@ -218,7 +221,9 @@ static void emit_veth(struct build *build, const struct link_plan *link)
 
 static void emit_link(struct build *build, const struct link_plan *link)
 {
-    if (link->is_child)
+    if (link->link->kind == LINK_DEVICE)
+        build_device(build, link);
+    else if (link->is_child)
         build_child(build, link);
     else
         emit_veth(build, link);

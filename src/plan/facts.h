@@ -9,7 +9,10 @@ struct fact_link {
     int32_t index;
     uint32_t group;
     uint32_t mtu;
+    struct mac mac;
     bool is_bridge;
+    bool is_port; /* member of a bridge, bond, team or VRF */
+    bool is_loopback;
     bool is_up;
     bool is_uplink; /* holds a unicast route of the main table, is not lo and not of our groups */
     int8_t forwarding4; /* uplinks and bridges: 0, 1; -1 unknown */

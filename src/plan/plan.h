@@ -43,6 +43,7 @@ enum op_kind {
     OP_BRIDGE_ADD,       /* bridge */
     OP_VETH_ADD,         /* veth; both ends down, the peer directly in the jail */
     OP_CHILD_ADD,        /* child: a macvlan or ipvlan of an interface of the host, in the jail */
+    OP_DEVICE_MOVE,      /* device: an interface of the host goes to the jail, where it is down */
     OP_QDISC_ADD,        /* qdisc: a token bucket, the link's rate */
     OP_ADDRESS_ADD,      /* address */
     OP_LINK_UP,          /* ifname */
@@ -240,6 +241,12 @@ struct op {
             uint32_t mtu; /* 0: the parent's */
         } child;
         struct {
+            char name[IFNAME_SIZE];      /* on the host */
+            char jail_name[IFNAME_SIZE]; /* in the jail */
+            char mark[LINK_ALIAS_SIZE];  /* its alias until it is given back */
+            uint32_t mtu;                /* 0: as it is */
+        } device;
+        struct {
             char ifname[IFNAME_SIZE];
             uint64_t rate_bit_s; /* frames, headers of Ethernet included (tc-tbf(8)) */
             uint32_t burst;      /* bytes that may leave at once */
@@ -388,7 +395,7 @@ struct plan {
 
 #define NFLOG_GROUP_DENIED 1 /* in the jail: what was denied and `log` */
 
-#define RELAY_QUEUE       0 /* in the jail */
+#define RELAY_QUEUE       0             /* in the jail */
 #define CHAIN_RELAY_QUEUE "relay_queue" /* what waits; empty: nothing does */
 
 /* Makes do without NFQUEUE, for a kernel that has none: what would wait goes on, or is refused

@@ -151,6 +151,18 @@ static void print_child(const struct op *op, const char *netns, struct buf *out)
     buf_printf(out, " type %s mode %s\n", op->child.kind, op->child.mode);
 }
 
+static void print_device(const struct op *op, const char *netns, struct buf *out)
+{
+    quoted("ip link set dev ", op->device.name, out);
+    quoted(" down alias ", op->device.mark, out);
+    if (op->device.mtu)
+        buf_printf(out, " mtu %u", op->device.mtu);
+    quoted("\nip link set dev ", op->device.name, out);
+    quoted(" netns ", netns, out);
+    quoted(" name ", op->device.jail_name, out);
+    buf_puts(out, "\n");
+}
+
 static void print_qdisc(const struct op *op, const char *netns, struct buf *out)
 {
     prefix_where(op, netns, out);
@@ -268,6 +280,9 @@ static void print_op(const struct plan *plan, const struct op *op, const char *j
         return;
     case OP_CHILD_ADD:
         print_child(op, jail, out);
+        return;
+    case OP_DEVICE_MOVE:
+        print_device(op, jail, out);
         return;
     case OP_QDISC_ADD:
         print_qdisc(op, netns, out);
@@ -428,6 +443,9 @@ void op_describe(const struct plan *plan, const struct op *op, struct buf *out)
         return;
     case OP_CHILD_ADD:
         buf_printf(out, "create %s '%s' of '%s'", op->child.kind, op->child.name, op->child.parent);
+        return;
+    case OP_DEVICE_MOVE:
+        buf_printf(out, "move '%s' into the jail", op->device.name);
         return;
     case OP_QDISC_ADD:
         buf_printf(out, "limit '%s' to %llu bit/s", op->qdisc.ifname,

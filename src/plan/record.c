@@ -61,6 +61,21 @@ static void add_link(struct record *record, const struct op *op)
     link->group = op->veth.group;
 }
 
+/* What it is like is noted by who can see it, kernel/device_note.c. */
+static void add_device(struct record *record, const struct op *op)
+{
+    struct record_device *device = ARENA_PUSH(record->arena, record, devices);
+
+    memcpy(device->name, op->device.name, sizeof device->name);
+    memcpy(device->jail_name, op->device.jail_name, sizeof device->jail_name);
+}
+
+void device_mark(const char *jail, const char *jail_name, char mark[LINK_ALIAS_SIZE])
+{
+    memset(mark, 0, LINK_ALIAS_SIZE);
+    (void)snprintf(mark, LINK_ALIAS_SIZE, "netjail device %s %s", jail, jail_name); /* fits */
+}
+
 /* Elements that begin with a network's bridge, or an uplink, are its jails' in common. */
 static void mark_shared(const struct record *record, const struct op *op,
                         struct record_element *element)
@@ -142,6 +157,8 @@ void record_from_plan(struct record *record, const struct plan *plan)
         if (op->kind == OP_VETH_ADD) {
             record->uses_host_tables = true;
             add_link(record, op);
+        } else if (op->kind == OP_DEVICE_MOVE) {
+            add_device(record, op);
         } else if (op->kind == OP_NFT_ELEMENTS_ADD) {
             add_elements(record, plan, op);
         } else if (op->kind == OP_DOCKER_ACCEPT) {
@@ -305,6 +322,71 @@ static void print_elements(const struct record *record, struct buf *out)
     }
 }
 
+static const char *print_addr(const struct addr *addr, char text[ADDR_TEXT_SIZE])
+{
+    return addr->family == ADDR_NONE ? "" : addr_print(addr, text);
+}
+
+static void print_device_addresses(const struct record *record, struct buf *out)
+{
+    char prefix[PREFIX_TEXT_SIZE], peer[ADDR_TEXT_SIZE], broadcast[ADDR_TEXT_SIZE], numbers[96];
+
+    for (size_t i = 0; i < record->device_addresses_count; i++) {
+        const struct record_device_address *a = &record->device_addresses[i];
+
+        (void)snprintf(numbers, sizeof numbers, " %u %u %u %u %u %u\n", a->scope, a->protocol,
+                       a->flags, a->preferred_s, a->valid_s, a->metric); /* fits */
+        print_words(out, "device-address",
+                    (const char *const[]){a->device, prefix_print(&a->prefix, prefix),
+                                          print_addr(&a->peer, peer),
+                                          print_addr(&a->broadcast, broadcast), a->label},
+                    5);
+        out->length--; /* the line goes on */
+        buf_puts(out, numbers);
+    }
+}
+
+static void print_device_routes(const struct record *record, struct buf *out)
+{
+    char prefix[PREFIX_TEXT_SIZE], source[PREFIX_TEXT_SIZE];
+    char via[ADDR_TEXT_SIZE], prefsrc[ADDR_TEXT_SIZE];
+
+    for (size_t i = 0; i < record->device_routes_count; i++) {
+        const struct record_device_route *r = &record->device_routes[i];
+        bool any = r->source.addr.family == ADDR_NONE;
+
+        print_words(out, "device-route",
+                    (const char *const[]){r->device, prefix_print(&r->prefix, prefix),
+                                          any ? "" : prefix_print(&r->source, source),
+                                          print_addr(&r->via, via),
+                                          print_addr(&r->prefsrc, prefsrc)},
+                    5);
+        out->length--; /* the line goes on */
+        buf_printf(out, " %u %u %u %u %u %u %u %u ", r->table, r->protocol, r->scope, r->type,
+                   r->tos, r->preference, r->flags, r->metric);
+        for (size_t k = 0; k < ROUTE_METRICS; k++)
+            buf_printf(out, "%08x", r->metrics[k]);
+        buf_puts(out, "\n");
+    }
+}
+
+static void print_devices(const struct record *record, struct buf *out)
+{
+    if (record->kept_inode)
+        buf_printf(out, "kept %llu\n", (unsigned long long)record->kept_inode);
+    for (size_t i = 0; i < record->devices_count; i++) {
+        const struct record_device *device = &record->devices[i];
+
+        print_words(out, "device",
+                    (const char *const[]){device->name, device->jail_name, device->alias}, 3);
+        out->length--; /* the line goes on */
+        buf_printf(out, " %s %u %u %llu\n", device->was_up ? "up" : "down", device->group,
+                   device->mtu, (unsigned long long)device->noted_s);
+    }
+    print_device_addresses(record, out);
+    print_device_routes(record, out);
+}
+
 void record_print(const struct record *record, struct buf *out)
 {
     print_header(record, out);
@@ -326,6 +408,7 @@ void record_print(const struct record *record, struct buf *out)
                     (const char *const[]){record->dockers[i].family == ADDR_V4 ? "ip" : "ip6",
                                           record->dockers[i].ifname},
                     2);
+    print_devices(record, out);
     if (record->uses_host_tables)
         buf_puts(out, "host-tables\n");
     buf_puts(out, "end\n");

@@ -7,6 +7,8 @@
 
 struct buf;
 
+#define DEVICE_ALIAS_SIZE 256 /* IFALIASZ */
+
 enum record_state {
     RECORD_RUNNING,
     RECORD_ENDING, /* the command has ended, the host's objects are being removed */
@@ -65,6 +67,46 @@ struct record_docker {
     char ifname[IFNAME_SIZE];
 };
 
+/* An interface of the host that is moved into the jail, as it was. */
+struct record_device {
+    char name[IFNAME_SIZE];
+    char jail_name[IFNAME_SIZE];
+    char alias[DEVICE_ALIAS_SIZE];
+    uint32_t group;
+    uint32_t mtu;
+    bool was_up;
+    uint64_t noted_s; /* since the epoch: lifetimes count from here */
+};
+
+struct record_device_address {
+    char device[IFNAME_SIZE];
+    struct prefix prefix;
+    struct addr peer;      /* of a point-to-point link; family ADDR_NONE: none */
+    struct addr broadcast; /* the same */
+    char label[IFNAME_SIZE];
+    uint8_t scope;                 /* RT_SCOPE_* */
+    uint8_t protocol;              /* IFA_PROTO */
+    uint32_t flags;                /* IFA_F_* */
+    uint32_t preferred_s, valid_s; /* UINT32_MAX: for ever */
+    uint32_t metric;               /* IFA_RT_PRIORITY */
+};
+
+#define ROUTE_METRICS 18 /* RTAX_MAX + 1 */
+
+struct record_device_route {
+    char device[IFNAME_SIZE];
+    struct prefix prefix;
+    struct prefix source; /* of IPv6; family ADDR_NONE: any */
+    uint32_t table;
+    uint8_t protocol, scope, type, tos; /* as in struct rtmsg */
+    uint8_t preference;                 /* RTA_PREF */
+    uint32_t flags;                     /* RTNH_F_ONLINK or 0 */
+    uint32_t metric;
+    struct addr via;
+    struct addr prefsrc;
+    uint32_t metrics[ROUTE_METRICS]; /* by RTAX_*; 0: not set */
+};
+
 struct record {
     struct arena *arena;
     char name[JAIL_NAME_MAX + 1];
@@ -79,7 +121,7 @@ struct record {
     uint64_t jail_inode; /* ... and this inode; 0: not yet */
     const char *policy;  /* path or "" */
     const char *command; /* argv[0] */
-    const char *log; /* the denial log: an absolute path, "standard error", ... or "" */
+    const char *log;     /* the denial log: an absolute path, "standard error", ... or "" */
 
     struct record_network *networks;
     size_t networks_count, networks_capacity;
@@ -96,7 +138,18 @@ struct record {
     struct record_docker *dockers;
     size_t dockers_count, dockers_capacity;
     bool uses_host_tables;
+
+    uint64_t kept_inode; /* of the jail's namespace, which <state>/NAME.netns keeps; 0: not yet */
+    struct record_device *devices;
+    size_t devices_count, devices_capacity;
+    struct record_device_address *device_addresses;
+    size_t device_addresses_count, device_addresses_capacity;
+    struct record_device_route *device_routes;
+    size_t device_routes_count, device_routes_capacity;
 };
+
+/* The alias that marks a moved device until it is given back. */
+void device_mark(const char *jail, const char *jail_name, char mark[LINK_ALIAS_SIZE]);
 
 struct record *record_new(void); /* never NULL */
 void record_free(struct record *record);

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#define WORDS_MAX 8
+#define WORDS_MAX 16
 
 struct word {
     const char *text;
@@ -350,6 +350,92 @@ static bool read_named(struct reader *reader, const struct word *words)
     return word_number(&words[1], UINT64_MAX, &reader->record->jail_inode);
 }
 
+static bool read_kept(struct reader *reader, const struct word *words)
+{
+    return word_number(&words[1], UINT64_MAX, &reader->record->kept_inode);
+}
+
+static bool word_u32(const struct word *word, uint32_t *ret_number)
+{
+    uint64_t number;
+
+    if (!word_number(word, UINT32_MAX, &number))
+        return false;
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+static bool word_u8(const struct word *word, uint8_t *ret_number)
+{
+    uint64_t number;
+
+    if (!word_number(word, UINT8_MAX, &number))
+        return false;
+    *ret_number = (uint8_t)number;
+    return true;
+}
+
+static bool word_addr(const struct word *word, struct addr *ret_addr)
+{
+    return word_is(word, "-") || addr_parse(word->text, word->length, ret_addr) == 0;
+}
+
+static bool read_device(struct reader *reader, const struct word *words)
+{
+    struct record_device *device = ARENA_PUSH(reader->record->arena, reader->record, devices);
+
+    device->was_up = word_is(&words[4], "up");
+    return word_ifname(&words[1], false, device->name) &&
+           word_ifname(&words[2], false, device->jail_name) &&
+           word_text(&words[3], device->alias, sizeof device->alias) &&
+           (device->was_up || word_is(&words[4], "down")) && word_u32(&words[5], &device->group) &&
+           word_u32(&words[6], &device->mtu) &&
+           word_number(&words[7], UINT64_MAX, &device->noted_s);
+}
+
+static bool read_device_address(struct reader *reader, const struct word *words)
+{
+    struct record_device_address *a =
+        ARENA_PUSH(reader->record->arena, reader->record, device_addresses);
+
+    return word_ifname(&words[1], false, a->device) &&
+           prefix_parse(words[2].text, words[2].length, &a->prefix) == 0 &&
+           word_addr(&words[3], &a->peer) && word_addr(&words[4], &a->broadcast) &&
+           word_text(&words[5], a->label, sizeof a->label) && word_u8(&words[6], &a->scope) &&
+           word_u8(&words[7], &a->protocol) && word_u32(&words[8], &a->flags) &&
+           word_u32(&words[9], &a->preferred_s) && word_u32(&words[10], &a->valid_s) &&
+           word_u32(&words[11], &a->metric);
+}
+
+static bool read_metrics(const struct word *word, uint32_t metrics[ROUTE_METRICS])
+{
+    uint8_t bytes[4 * ROUTE_METRICS];
+
+    if (!read_bytes(word, bytes, sizeof bytes))
+        return false;
+    for (size_t i = 0; i < ROUTE_METRICS; i++)
+        metrics[i] = (uint32_t)bytes[4 * i] << 24 | (uint32_t)bytes[4 * i + 1] << 16 |
+                     (uint32_t)bytes[4 * i + 2] << 8 | bytes[4 * i + 3];
+    return true;
+}
+
+static bool read_device_route(struct reader *reader, const struct word *words)
+{
+    struct record_device_route *r =
+        ARENA_PUSH(reader->record->arena, reader->record, device_routes);
+
+    return word_ifname(&words[1], false, r->device) &&
+           prefix_parse(words[2].text, words[2].length, &r->prefix) == 0 &&
+           (word_is(&words[3], "-") ||
+            prefix_parse(words[3].text, words[3].length, &r->source) == 0) &&
+           word_addr(&words[4], &r->via) && word_addr(&words[5], &r->prefsrc) &&
+           word_u32(&words[6], &r->table) && word_u8(&words[7], &r->protocol) &&
+           word_u8(&words[8], &r->scope) && word_u8(&words[9], &r->type) &&
+           word_u8(&words[10], &r->tos) && word_u8(&words[11], &r->preference) &&
+           word_u32(&words[12], &r->flags) && word_u32(&words[13], &r->metric) &&
+           read_metrics(&words[14], r->metrics);
+}
+
 static bool read_end(struct reader *reader, const struct word *words)
 {
     (void)words; /* it has only its keyword */
@@ -358,17 +444,31 @@ static bool read_end(struct reader *reader, const struct word *words)
 }
 
 static const struct statement statements[] = {
-    {"address", 4, read_address},   {"command", 2, read_command},
-    {"docker", 3, read_docker},     {"element", 6, read_element},
-    {"end", 1, read_end},           {"host-tables", 1, read_host_tables},
-    {"link", 3, read_link},         {"log", 2, read_log},
+    {"address", 4, read_address},
+    {"command", 2, read_command},
+    {"device", 8, read_device},
+    {"device-address", 12, read_device_address},
+    {"device-route", 15, read_device_route},
+    {"docker", 3, read_docker},
+    {"element", 6, read_element},
+    {"end", 1, read_end},
+    {"host-tables", 1, read_host_tables},
+    {"kept", 2, read_kept},
+    {"link", 3, read_link},
+    {"log", 2, read_log},
     {"name", 2, read_name},
-    {"named", 2, read_named},       {"netns-cookie", 2, read_cookie},
-    {"netns-inode", 2, read_inode}, {"network", 6, read_network},
-    {"pid", 2, read_pid},           {"pid-start", 2, read_pid_start},
-    {"policy", 2, read_policy},     {"publish", 6, read_publish},
-    {"started", 2, read_started},   {"state", 2, read_state},
-    {"sysctl", 4, read_sysctl},     {"uid", 2, read_uid},
+    {"named", 2, read_named},
+    {"netns-cookie", 2, read_cookie},
+    {"netns-inode", 2, read_inode},
+    {"network", 6, read_network},
+    {"pid", 2, read_pid},
+    {"pid-start", 2, read_pid_start},
+    {"policy", 2, read_policy},
+    {"publish", 6, read_publish},
+    {"started", 2, read_started},
+    {"state", 2, read_state},
+    {"sysctl", 4, read_sysctl},
+    {"uid", 2, read_uid},
 };
 
 static bool split_line(const char *text, size_t length, struct line *line)

@@ -69,7 +69,8 @@ static void add_address(struct facts *facts, const char *ifname, const char *tex
     (void)prefix_parse(text, strlen(text), &address->prefix); /* constants */
 }
 
-/* eth0 is the uplink, docker0 another bridge, `lab` one that policies may call external. */
+/* eth0 is the uplink, usb0 another interface, port0 a port, docker0 another bridge, `lab` one that
+ * policies may call external. */
 static struct facts *invent_host(void)
 {
     struct facts *facts = facts_new();
@@ -82,6 +83,11 @@ static struct facts *invent_host(void)
     add_link(facts, "eth0", true);
     add_link(facts, "docker0", false);
     add_link(facts, "lab", false);
+    add_link(facts, "usb0", false);
+    facts->links[facts->links_count - 1].is_bridge = false;
+    facts->links[facts->links_count - 1].mac = (struct mac){{2, 0, 0, 0, 0, 7}};
+    add_link(facts, "port0", false);
+    facts->links[facts->links_count - 1].is_port = true;
     add_address(facts, "lo", "127.0.0.1/8");
     add_address(facts, "lo", "::1/128");
     add_address(facts, "eth0", "192.0.2.10/24");

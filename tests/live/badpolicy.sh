@@ -134,12 +134,6 @@ both_options_show_what_was_typed() {
 END
 }
 
-both_not_available_yet_is_refused() {
-    echo 'link eth0 device up0' > "$T/later.conf"
-    refused_by_netjail "$T/later.conf" 'not available yet'
-    assert_contains "$err" later.conf:1
-}
-
 both_ten_thousand_rules() {
     local i
     for i in $(seq 10000); do echo "allow out tcp to 10.$((i / 60000)).$((i / 250)).$((i % 250)) port $i"; done > "$T/10000.conf"

@@ -160,6 +160,25 @@ root_macvlan() {
     done
 }
 
+root_device() {
+    ip link add usb0 type veth peer name far0 netns outside
+    outside ip address add 10.77.0.2/24 dev far0
+    outside ip link set far0 up
+    ip address add 10.77.0.1/24 dev usb0
+    ip link set usb0 up
+    local before
+    before=$(ip -4 address show dev usb0)
+    serve_outside tcp 0.0.0.0 7
+    serve_example "$E/device.conf" modem -D device=usb0 -D router=10.77.0.2 -- tcp 0.0.0.0 80
+    assert_connect ok outside -- tcp 10.77.0.1 80
+    assert_connect "ok hello from $INTERNET4 to 10.77.0.1" jail_exec modem -- tcp "$INTERNET4" 7
+    assert_lacks "$(ip -br link)" usb0
+    end_jail modem
+    wait_for 10 eval '[ -z "$(ls /run/netjail 2> /dev/null)" ]'
+    assert_equal "$(ip -4 address show dev usb0)" "$before" 'the device afterwards'
+    ip link del usb0
+}
+
 # ipvlan works where the kernel has it; where not, the sentence about it is what is tested.
 root_ipvlan() {
     local options

@@ -11,6 +11,57 @@
     "link eth0 bridge app\n"                                                                       \
     "publish 8080 to 80\npublish any:8443 to 443\nallow out tcp to host port 53\n"
 
+static void add_device(struct record *record)
+{
+    struct record_device *device = ARENA_PUSH(record->arena, record, devices);
+    *device = (struct record_device){.name = "usb0",
+                                     .jail_name = "wan",
+                                     .alias = "50% \"off\"",
+                                     .group = UINT32_MAX,
+                                     .mtu = 1400,
+                                     .was_up = true,
+                                     .noted_s = UINT64_MAX};
+    struct record_device_address *address = ARENA_PUSH(record->arena, record, device_addresses);
+    *address = (struct record_device_address){.device = "usb0",
+                                              .prefix = {{ADDR_V4, {10, 77, 0, 1}}, 32},
+                                              .peer = {ADDR_V4, {10, 77, 0, 2}},
+                                              .label = "usb0:x",
+                                              .scope = 253,
+                                              .protocol = 3,
+                                              .flags = 0x200,
+                                              .preferred_s = 5,
+                                              .valid_s = UINT32_MAX,
+                                              .metric = 77};
+    struct record_device_route *route = ARENA_PUSH(record->arena, record, device_routes);
+    *route = (struct record_device_route){.device = "usb0",
+                                          .prefix = {{ADDR_V6, {0xfd}}, 8},
+                                          .source = {{ADDR_V6, {0xfc}}, 7},
+                                          .table = 1000,
+                                          .protocol = 4,
+                                          .scope = 0,
+                                          .type = 1,
+                                          .tos = 8,
+                                          .preference = 1,
+                                          .flags = 4,
+                                          .metric = 60,
+                                          .via = {ADDR_V6, {0xfe, 0x80, [15] = 1}},
+                                          .prefsrc = {ADDR_V6, {0xfd, [15] = 9}},
+                                          .metrics = {[2] = 1300, [17] = UINT32_MAX}};
+    record->kept_inode = UINT64_MAX;
+}
+
+static void assert_device(const struct record *got, const struct record *want)
+{
+    assert_int_equal(got->kept_inode, want->kept_inode);
+    assert_int_equal(got->devices_count, 1);
+    assert_memory_equal(got->devices, want->devices, sizeof *want->devices);
+    assert_int_equal(got->device_addresses_count, 1);
+    assert_memory_equal(got->device_addresses, want->device_addresses,
+                        sizeof *want->device_addresses);
+    assert_int_equal(got->device_routes_count, 1);
+    assert_memory_equal(got->device_routes, want->device_routes, sizeof *want->device_routes);
+}
+
 static struct record *make_record(void)
 {
     struct facts *facts = fixture_facts();
@@ -33,6 +84,7 @@ static struct record *make_record(void)
     struct record_docker *docker = ARENA_PUSH(record->arena, record, dockers);
     docker->family = ADDR_V6;
     memcpy(docker->ifname, "app", 4);
+    add_device(record);
     plan_free(plan);
     policy_free(policy);
     facts_free(facts);
@@ -61,6 +113,7 @@ static void test_round_trip(void **unused)
     assert_true(again->networks[0].uses_forwarding);
     assert_int_equal(again->publishes_count, 4);
     assert_int_equal(again->elements_count, record->elements_count);
+    assert_device(again, record);
     record_free(record);
     record_free(again);
 }
@@ -127,6 +180,14 @@ static void test_hostile_lines(void **unused)
         "publish icmp any 0.0.0.0 1 1",
         "state dying",
         "nonsense",
+        "device a/b wan - up 0 1400 1",
+        "device usb0 wan - sideways 0 1400 1",
+        "device usb0 wan - up 4294967296 1400 1",
+        "device-address usb0 10.0.0.1 - - - 0 0 0 0 0 0",
+        "device-address usb0 10.0.0.1/24 x - - 0 0 0 0 0 0",
+        "device-address usb0 10.0.0.1/24 - - - 256 0 0 0 0 0",
+        "device-route usb0 10.0.0.0/24 - - - 254 3 0 1 0 0 0 0 00",
+        "kept x",
         "uid  1",
         "uid 1 ",
         "end",

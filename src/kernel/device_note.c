@@ -1,0 +1,283 @@
+/* What a device is like on the host, noted before it moves: the kernel forgets its addresses and
+ * routes then.
+ *
+ * Reads only. Under the pool's lock, with the host's privilege. What the kernel makes by itself
+ * (table local, routes of router advertisements) is not noted. What must not happen: something
+ * noted that netjail cannot restore; a route of several interfaces, or one by a nexthop object, is
+ * therefore refused before anything has changed. */
+#include "kernel/device.h"
+
+#include "kernel/explain.h"
+#include "kernel/real.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <time.h>
+
+#define ATTRIBUTES_MAX 64
+#define DUMP_TRIES     20
+
+struct note {
+    struct record *record;
+    const struct record_device *device;
+    int32_t index;
+    bool has_strange_route;
+};
+
+struct attributes {
+    const struct nlattr *list[ATTRIBUTES_MAX];
+};
+
+static int collect(const struct nlattr *attribute, void *context)
+{
+    struct attributes *attributes = context;
+    uint16_t type = mnl_attr_get_type(attribute);
+
+    if (type < ATTRIBUTES_MAX)
+        attributes->list[type] = attribute;
+    return MNL_CB_OK;
+}
+
+static bool parse(const struct nlmsghdr *message, size_t header, struct attributes *ret_attributes)
+{
+    size_t offset = NLMSG_SPACE(header);
+
+    memset(ret_attributes, 0, sizeof *ret_attributes);
+    if (message->nlmsg_len < NLMSG_LENGTH(header))
+        return false;
+    return message->nlmsg_len <= offset ||
+           mnl_attr_parse_payload((const char *)message + offset, message->nlmsg_len - offset,
+                                  collect, ret_attributes) >= 0;
+}
+
+static uint32_t get_u32(const struct nlattr *attribute, uint32_t missing)
+{
+    return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
+               ? mnl_attr_get_u32(attribute)
+               : missing;
+}
+
+static uint8_t get_u8(const struct nlattr *attribute)
+{
+    return attribute && mnl_attr_get_payload_len(attribute) >= 1 ? mnl_attr_get_u8(attribute) : 0;
+}
+
+static void get_addr(const struct nlattr *attribute, uint8_t family, struct addr *ret_addr)
+{
+    if (!attribute || mnl_attr_get_payload_len(attribute) != addr_size(family))
+        return;
+    *ret_addr = (struct addr){.family = family};
+    memcpy(ret_addr->bytes, mnl_attr_get_payload(attribute), addr_size(family));
+}
+
+static uint8_t own_family(uint8_t family)
+{
+    if (family == AF_INET)
+        return ADDR_V4;
+    return family == AF_INET6 ? ADDR_V6 : ADDR_NONE;
+}
+
+static int take_address(const struct nlmsghdr *message, void *context)
+{
+    const struct note *note = context;
+    struct attributes attributes;
+    const struct nlattr *const *list = attributes.list;
+
+    if (message->nlmsg_type != RTM_NEWADDR)
+        return 0;
+    if (!parse(message, sizeof(struct ifaddrmsg), &attributes))
+        return -EPROTO;
+    const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
+    uint8_t family = own_family(header->ifa_family);
+    if (family == ADDR_NONE || (int32_t)header->ifa_index != note->index)
+        return 0;
+    struct record_device_address *a =
+        ARENA_PUSH(note->record->arena, note->record, device_addresses);
+    memcpy(a->device, note->device->name, sizeof a->device);
+    a->prefix.length = header->ifa_prefixlen;
+    get_addr(list[IFA_LOCAL] ? list[IFA_LOCAL] : list[IFA_ADDRESS], family, &a->prefix.addr);
+    get_addr(list[IFA_ADDRESS], family, &a->peer);
+    if (addr_equal(&a->peer, &a->prefix.addr))
+        a->peer = (struct addr){0};
+    get_addr(list[IFA_BROADCAST], family, &a->broadcast);
+    if (list[IFA_LABEL] && mnl_attr_get_payload_len(list[IFA_LABEL]) <= sizeof a->label)
+        memcpy(a->label, mnl_attr_get_payload(list[IFA_LABEL]),
+               strnlen(mnl_attr_get_payload(list[IFA_LABEL]), sizeof a->label - 1));
+    a->scope = header->ifa_scope;
+    a->protocol = get_u8(list[IFA_PROTO]);
+    a->flags = get_u32(list[IFA_FLAGS], header->ifa_flags);
+    a->metric = get_u32(list[IFA_RT_PRIORITY], 0);
+    a->preferred_s = a->valid_s = UINT32_MAX;
+    const struct nlattr *cache = list[IFA_CACHEINFO];
+    if (cache && mnl_attr_get_payload_len(cache) >= sizeof(struct ifa_cacheinfo)) {
+        struct ifa_cacheinfo info;
+        memcpy(&info, mnl_attr_get_payload(cache), sizeof info);
+        a->preferred_s = info.ifa_prefered;
+        a->valid_s = info.ifa_valid;
+    }
+    return a->prefix.addr.family == family ? 0 : -EPROTO;
+}
+
+static int take_metric(const struct nlattr *attribute, void *context)
+{
+    uint32_t *metrics = context;
+    uint16_t type = mnl_attr_get_type(attribute);
+
+    if (type < ROUTE_METRICS && mnl_attr_get_payload_len(attribute) == sizeof(uint32_t))
+        metrics[type] = mnl_attr_get_u32(attribute);
+    return MNL_CB_OK;
+}
+
+/* Does a route of several interfaces lead by this one, too? */
+static bool is_shared(const struct note *note, const struct nlattr *multipath)
+{
+    const char *bytes = mnl_attr_get_payload(multipath);
+    size_t left = mnl_attr_get_payload_len(multipath);
+
+    while (left >= sizeof(struct rtnexthop)) {
+        struct rtnexthop hop;
+        memcpy(&hop, bytes, sizeof hop);
+        size_t step = ((size_t)hop.rtnh_len + RTNH_ALIGNTO - 1) & ~((size_t)RTNH_ALIGNTO - 1);
+        if (hop.rtnh_ifindex == note->index)
+            return true;
+        if (hop.rtnh_len < sizeof hop || step > left)
+            return false;
+        bytes += step;
+        left -= step;
+    }
+    return false;
+}
+
+static void get_via(const struct nlattr *const *list, uint8_t family, struct addr *ret_via)
+{
+    uint16_t other;
+
+    get_addr(list[RTA_GATEWAY], family, ret_via);
+    if (!list[RTA_VIA] || mnl_attr_get_payload_len(list[RTA_VIA]) < sizeof other)
+        return;
+    memcpy(&other, mnl_attr_get_payload(list[RTA_VIA]), sizeof other);
+    uint8_t via = own_family((uint8_t)other);
+    if (via == ADDR_NONE ||
+        mnl_attr_get_payload_len(list[RTA_VIA]) != sizeof other + addr_size(via))
+        return;
+    *ret_via = (struct addr){.family = via};
+    memcpy(ret_via->bytes, (const char *)mnl_attr_get_payload(list[RTA_VIA]) + sizeof other,
+           addr_size(via));
+}
+
+static void fill_route(const struct rtmsg *header, const struct nlattr *const *list,
+                       struct record_device_route *route)
+{
+    uint8_t family = own_family(header->rtm_family);
+
+    route->prefix = (struct prefix){.addr = {.family = family}, .length = header->rtm_dst_len};
+    get_addr(list[RTA_DST], family, &route->prefix.addr);
+    if (list[RTA_SRC]) {
+        route->source.length = header->rtm_src_len;
+        get_addr(list[RTA_SRC], family, &route->source.addr);
+    }
+    route->table = get_u32(list[RTA_TABLE], header->rtm_table);
+    route->protocol = header->rtm_protocol;
+    route->scope = header->rtm_scope;
+    route->type = header->rtm_type;
+    route->tos = header->rtm_tos;
+    route->preference = get_u8(list[RTA_PREF]);
+    route->flags = header->rtm_flags & RTNH_F_ONLINK;
+    route->metric = get_u32(list[RTA_PRIORITY], 0);
+    get_via(list, family, &route->via);
+    get_addr(list[RTA_PREFSRC], family, &route->prefsrc);
+    if (list[RTA_METRICS])
+        (void)mnl_attr_parse_nested(list[RTA_METRICS], take_metric, route->metrics);
+}
+
+static int take_route(const struct nlmsghdr *message, void *context)
+{
+    struct note *note = context;
+    struct attributes attributes;
+    const struct nlattr *const *list = attributes.list;
+
+    if (message->nlmsg_type != RTM_NEWROUTE)
+        return 0;
+    if (!parse(message, sizeof(struct rtmsg), &attributes))
+        return -EPROTO;
+    const struct rtmsg *header = mnl_nlmsg_get_payload(message);
+    bool is_shared_one = list[RTA_MULTIPATH] && is_shared(note, list[RTA_MULTIPATH]);
+    if (own_family(header->rtm_family) == ADDR_NONE || (header->rtm_flags & RTM_F_CLONED) ||
+        (!is_shared_one && (int32_t)get_u32(list[RTA_OIF], 0) != note->index) ||
+        get_u32(list[RTA_TABLE], header->rtm_table) == RT_TABLE_LOCAL ||
+        header->rtm_protocol == RTPROT_RA)
+        return 0;
+    if (is_shared_one || list[RTA_NH_ID] || list[RTA_ENCAP]) {
+        note->has_strange_route = true;
+        return 0;
+    }
+    struct record_device_route *route =
+        ARENA_PUSH(note->record->arena, note->record, device_routes);
+    memcpy(route->device, note->device->name, sizeof route->device);
+    fill_route(header, list, route);
+    return 0;
+}
+
+/* Reads again what changed meanwhile: *count goes back to what it was. */
+static int dump(struct nl *host, uint16_t type, size_t header, nl_reply take, struct note *note,
+                size_t *count, struct nl_failure *failure)
+{
+    size_t before = *count;
+    int r = -EINTR;
+
+    for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
+        _Alignas(struct nlmsghdr) char buffer[128];
+        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+        message->nlmsg_type = type;
+        (void)mnl_nlmsg_put_extra_header(message, header); /* zeroed: every family */
+        *count = before;
+        r = nl_dump(host, message, take, note, failure);
+    }
+    return failure->code = r;
+}
+
+static int note_one(struct nl *host, struct record *record, struct record_device *device,
+                    struct error *error)
+{
+    struct note note = {.record = record, .device = device};
+    struct nl_failure failure = {0};
+    struct rtnl_link link;
+    int r = rtnl_get_link(host, device->name, &link, &failure);
+
+    if (r < 0)
+        return explain("find the device", &failure, error);
+    note.index = link.index;
+    memcpy(device->alias, link.alias, sizeof device->alias);
+    device->group = link.group;
+    device->mtu = link.mtu;
+    device->was_up = link.flags & IFF_UP;
+    device->noted_s = (uint64_t)time(NULL);
+    r = dump(host, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &note,
+             &record->device_addresses_count, &failure);
+    if (r == 0)
+        r = dump(host, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &note,
+                 &record->device_routes_count, &failure);
+    if (r == 0 && note.has_strange_route) {
+        (void)error_set(error, -EBUSY,
+                        "'%s' has a route that netjail could not give back as it was: one over "
+                        "several interfaces, by a nexthop object, or with encapsulation",
+                        device->name);
+        error_hint(error, "ip route show, ip -6 route show; remove it first");
+        return -EBUSY;
+    }
+    return r < 0 ? explain("read what the device is like", &failure, error) : 0;
+}
+
+int device_note(struct kernel *kernel, struct record *record, struct error *error)
+{
+    struct nl *host = &kernel_real(kernel)->host_route;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < record->devices_count; i++)
+        r = note_one(host, record, &record->devices[i], error);
+    return r;
+}
