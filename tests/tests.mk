@@ -44,7 +44,7 @@ FUZZ_OBJECTS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(BASE) $(POLICY) $(PLAN))
 $(B)/fuzz/fuzz_service: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,nflog denial_print config judge)
 $(B)/fuzz/fuzz_queue: $(B)/fuzz/obj/src/service/queue_packet.o
 $(B)/fuzz/fuzz_dns: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,resolver_message resolver_name resolver_ldns)
-$(B)/fuzz/fuzz_netlink: $(patsubst %,$(B)/fuzz/obj/src/kernel/%.o,nl rtnl_dump explain)
+$(B)/fuzz/fuzz_netlink: $(patsubst %,$(B)/fuzz/obj/src/kernel/%.o,nl message rtnl_dump explain)
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)
 	@mkdir -p $(@D)
 	clang $(FUZZ_FLAGS) $(CPPFLAGS) $(PKG_CFLAGS) -o $@ $^ $(PKG_LIBS) $(if $(findstring _dns,$@),$(LDNS_LIBS))

@@ -8,18 +8,17 @@
 #include "kernel/device.h"
 
 #include "kernel/explain.h"
+#include "kernel/message.h"
 #include "kernel/real.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <time.h>
 
-#define ATTRIBUTES_MAX 64
-#define DUMP_TRIES     20
+#define DUMP_TRIES 20
 
 struct note {
     struct record *record;
@@ -27,59 +26,6 @@ struct note {
     int32_t index;
     bool has_strange_route;
 };
-
-struct attributes {
-    const struct nlattr *list[ATTRIBUTES_MAX];
-};
-
-static int collect(const struct nlattr *attribute, void *context)
-{
-    struct attributes *attributes = context;
-    uint16_t type = mnl_attr_get_type(attribute);
-
-    if (type < ATTRIBUTES_MAX)
-        attributes->list[type] = attribute;
-    return MNL_CB_OK;
-}
-
-static bool parse(const struct nlmsghdr *message, size_t header, struct attributes *ret_attributes)
-{
-    size_t offset = NLMSG_SPACE(header);
-
-    memset(ret_attributes, 0, sizeof *ret_attributes);
-    if (message->nlmsg_len < NLMSG_LENGTH(header))
-        return false;
-    return message->nlmsg_len <= offset ||
-           mnl_attr_parse_payload((const char *)message + offset, message->nlmsg_len - offset,
-                                  collect, ret_attributes) >= 0;
-}
-
-static uint32_t get_u32(const struct nlattr *attribute, uint32_t missing)
-{
-    return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
-               ? mnl_attr_get_u32(attribute)
-               : missing;
-}
-
-static uint8_t get_u8(const struct nlattr *attribute)
-{
-    return attribute && mnl_attr_get_payload_len(attribute) >= 1 ? mnl_attr_get_u8(attribute) : 0;
-}
-
-static void get_addr(const struct nlattr *attribute, uint8_t family, struct addr *ret_addr)
-{
-    if (!attribute || mnl_attr_get_payload_len(attribute) != addr_size(family))
-        return;
-    *ret_addr = (struct addr){.family = family};
-    memcpy(ret_addr->bytes, mnl_attr_get_payload(attribute), addr_size(family));
-}
-
-static uint8_t own_family(uint8_t family)
-{
-    if (family == AF_INET)
-        return ADDR_V4;
-    return family == AF_INET6 ? ADDR_V6 : ADDR_NONE;
-}
 
 static int take_address(const struct nlmsghdr *message, void *context)
 {
@@ -89,28 +35,29 @@ static int take_address(const struct nlmsghdr *message, void *context)
 
     if (message->nlmsg_type != RTM_NEWADDR)
         return 0;
-    if (!parse(message, sizeof(struct ifaddrmsg), &attributes))
+    if (!attributes_parse(message, sizeof(struct ifaddrmsg), &attributes))
         return -EPROTO;
     const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
-    uint8_t family = own_family(header->ifa_family);
+    uint8_t family = family_from_os(header->ifa_family);
     if (family == ADDR_NONE || (int32_t)header->ifa_index != note->index)
         return 0;
     struct record_device_address *a =
         ARENA_PUSH(note->record->arena, note->record, device_addresses);
     memcpy(a->device, note->device->name, sizeof a->device);
     a->prefix.length = header->ifa_prefixlen;
-    get_addr(list[IFA_LOCAL] ? list[IFA_LOCAL] : list[IFA_ADDRESS], family, &a->prefix.addr);
-    get_addr(list[IFA_ADDRESS], family, &a->peer);
+    (void)attribute_addr(list[IFA_LOCAL] ? list[IFA_LOCAL] : list[IFA_ADDRESS], family,
+                         &a->prefix.addr);
+    (void)attribute_addr(list[IFA_ADDRESS], family, &a->peer);
     if (addr_equal(&a->peer, &a->prefix.addr))
         a->peer = (struct addr){0};
-    get_addr(list[IFA_BROADCAST], family, &a->broadcast);
+    (void)attribute_addr(list[IFA_BROADCAST], family, &a->broadcast);
     if (list[IFA_LABEL] && mnl_attr_get_payload_len(list[IFA_LABEL]) <= sizeof a->label)
         memcpy(a->label, mnl_attr_get_payload(list[IFA_LABEL]),
                strnlen(mnl_attr_get_payload(list[IFA_LABEL]), sizeof a->label - 1));
     a->scope = header->ifa_scope;
-    a->protocol = get_u8(list[IFA_PROTO]);
-    a->flags = get_u32(list[IFA_FLAGS], header->ifa_flags);
-    a->metric = get_u32(list[IFA_RT_PRIORITY], 0);
+    a->protocol = attribute_u8(list[IFA_PROTO], 0);
+    a->flags = attribute_u32(list[IFA_FLAGS], header->ifa_flags);
+    a->metric = attribute_u32(list[IFA_RT_PRIORITY], 0);
     a->preferred_s = a->valid_s = UINT32_MAX;
     const struct nlattr *cache = list[IFA_CACHEINFO];
     if (cache && mnl_attr_get_payload_len(cache) >= sizeof(struct ifa_cacheinfo)) {
@@ -156,11 +103,11 @@ static void get_via(const struct nlattr *const *list, uint8_t family, struct add
 {
     uint16_t other;
 
-    get_addr(list[RTA_GATEWAY], family, ret_via);
+    (void)attribute_addr(list[RTA_GATEWAY], family, ret_via);
     if (!list[RTA_VIA] || mnl_attr_get_payload_len(list[RTA_VIA]) < sizeof other)
         return;
     memcpy(&other, mnl_attr_get_payload(list[RTA_VIA]), sizeof other);
-    uint8_t via = own_family((uint8_t)other);
+    uint8_t via = family_from_os((uint8_t)other);
     if (via == ADDR_NONE ||
         mnl_attr_get_payload_len(list[RTA_VIA]) != sizeof other + addr_size(via))
         return;
@@ -172,24 +119,24 @@ static void get_via(const struct nlattr *const *list, uint8_t family, struct add
 static void fill_route(const struct rtmsg *header, const struct nlattr *const *list,
                        struct record_device_route *route)
 {
-    uint8_t family = own_family(header->rtm_family);
+    uint8_t family = family_from_os(header->rtm_family);
 
     route->prefix = (struct prefix){.addr = {.family = family}, .length = header->rtm_dst_len};
-    get_addr(list[RTA_DST], family, &route->prefix.addr);
+    (void)attribute_addr(list[RTA_DST], family, &route->prefix.addr);
     if (list[RTA_SRC]) {
         route->source.length = header->rtm_src_len;
-        get_addr(list[RTA_SRC], family, &route->source.addr);
+        (void)attribute_addr(list[RTA_SRC], family, &route->source.addr);
     }
-    route->table = get_u32(list[RTA_TABLE], header->rtm_table);
+    route->table = attribute_u32(list[RTA_TABLE], header->rtm_table);
     route->protocol = header->rtm_protocol;
     route->scope = header->rtm_scope;
     route->type = header->rtm_type;
     route->tos = header->rtm_tos;
-    route->preference = get_u8(list[RTA_PREF]);
+    route->preference = attribute_u8(list[RTA_PREF], 0);
     route->flags = header->rtm_flags & RTNH_F_ONLINK;
-    route->metric = get_u32(list[RTA_PRIORITY], 0);
+    route->metric = attribute_u32(list[RTA_PRIORITY], 0);
     get_via(list, family, &route->via);
-    get_addr(list[RTA_PREFSRC], family, &route->prefsrc);
+    (void)attribute_addr(list[RTA_PREFSRC], family, &route->prefsrc);
     if (list[RTA_METRICS])
         (void)mnl_attr_parse_nested(list[RTA_METRICS], take_metric, route->metrics);
 }
@@ -202,13 +149,13 @@ static int take_route(const struct nlmsghdr *message, void *context)
 
     if (message->nlmsg_type != RTM_NEWROUTE)
         return 0;
-    if (!parse(message, sizeof(struct rtmsg), &attributes))
+    if (!attributes_parse(message, sizeof(struct rtmsg), &attributes))
         return -EPROTO;
     const struct rtmsg *header = mnl_nlmsg_get_payload(message);
     bool is_shared_one = list[RTA_MULTIPATH] && is_shared(note, list[RTA_MULTIPATH]);
-    if (own_family(header->rtm_family) == ADDR_NONE || (header->rtm_flags & RTM_F_CLONED) ||
-        (!is_shared_one && (int32_t)get_u32(list[RTA_OIF], 0) != note->index) ||
-        get_u32(list[RTA_TABLE], header->rtm_table) == RT_TABLE_LOCAL ||
+    if (family_from_os(header->rtm_family) == ADDR_NONE || (header->rtm_flags & RTM_F_CLONED) ||
+        (!is_shared_one && (int32_t)attribute_u32(list[RTA_OIF], 0) != note->index) ||
+        attribute_u32(list[RTA_TABLE], header->rtm_table) == RT_TABLE_LOCAL ||
         header->rtm_protocol == RTPROT_RA)
         return 0;
     if (is_shared_one || list[RTA_NH_ID] || list[RTA_ENCAP]) {

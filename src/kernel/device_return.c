@@ -15,13 +15,13 @@
 
 #include "base/cleanup.h"
 #include "kernel/explain.h"
+#include "kernel/message.h"
 #include "kernel/netns.h"
 #include "kernel/netns_name.h"
 #include "kernel/real.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -30,21 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MESSAGE_SIZE 4096
-#define NAME_TRIES   100
-
-struct request {
-    _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
-    struct nlmsghdr *message;
-};
-
-static void *request_init(struct request *request, uint16_t type, int flags, size_t header_size)
-{
-    request->message = mnl_nlmsg_put_header(request->buffer);
-    request->message->nlmsg_type = type;
-    request->message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-    return mnl_nlmsg_put_extra_header(request->message, header_size);
-}
+#define NAME_TRIES 100
 
 static struct nlmsghdr *link_request(struct request *request, int32_t index)
 {
@@ -194,11 +180,6 @@ static int move_back(struct nl *host, struct nl *jail, const struct rtnl_link *l
     return r < 0 ? explain("move the device back to the host", &failure, error) : 0;
 }
 
-static uint8_t os_family(uint8_t family)
-{
-    return family == ADDR_V4 ? AF_INET : AF_INET6;
-}
-
 static void put_addr(struct nlmsghdr *message, uint16_t type, const struct addr *addr)
 {
     if (addr->family != ADDR_NONE)
@@ -231,7 +212,7 @@ static int add_address(struct nl *host, int32_t index, const struct record_devic
     struct ifaddrmsg *header =
         request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
     struct nlmsghdr *message = request.message;
-    header->ifa_family = os_family(a->prefix.addr.family);
+    header->ifa_family = family_to_os(a->prefix.addr.family);
     header->ifa_prefixlen = a->prefix.length;
     header->ifa_scope = a->scope;
     header->ifa_index = (uint32_t)index;
@@ -269,7 +250,7 @@ static void put_via(struct nlmsghdr *message, const struct record_device_route *
     struct {
         uint16_t family;
         uint8_t bytes[16];
-    } other = {.family = os_family(route->via.family)};
+    } other = {.family = family_to_os(route->via.family)};
 
     if (route->via.family == ADDR_NONE || route->via.family == route->prefix.addr.family) {
         put_addr(message, RTA_GATEWAY, &route->via);
@@ -287,7 +268,7 @@ static int add_route(struct nl *host, int32_t index, const struct record_device_
         request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof *header);
     struct nlmsghdr *message = request.message;
 
-    header->rtm_family = os_family(route->prefix.addr.family);
+    header->rtm_family = family_to_os(route->prefix.addr.family);
     header->rtm_dst_len = route->prefix.length;
     header->rtm_src_len = route->source.length;
     header->rtm_tos = route->tos;

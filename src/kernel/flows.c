@@ -10,9 +10,9 @@
 
 #include "base/arena.h"
 #include "kernel/explain.h"
+#include "kernel/message.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
@@ -109,19 +109,6 @@ static int take_flow(const struct nlmsghdr *message, void *context)
     return 0;
 }
 
-static struct nlmsghdr *start_message(char *buffer, uint8_t type, int flags, uint8_t family)
-{
-    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-    struct nfgenmsg *header;
-
-    message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
-    message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-    header = mnl_nlmsg_put_extra_header(message, sizeof *header);
-    header->nfgen_family = family == ADDR_V4 ? AF_INET : AF_INET6;
-    header->version = NFNETLINK_V0;
-    return message;
-}
-
 static void put_copy(struct nlmsghdr *message, const struct nlattr *attribute)
 {
     if (attribute)
@@ -134,7 +121,8 @@ static int forget(struct nl *nl, const struct flow *flow, uint8_t family,
                   struct nl_failure *failure)
 {
     _Alignas(struct nlmsghdr) char buffer[1024]; /* a tuple is less than 200 bytes */
-    struct nlmsghdr *message = start_message(buffer, IPCTNL_MSG_CT_DELETE, 0, family);
+    struct nlmsghdr *message = nfnl_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0,
+                                            family_to_os(family), 0);
     int r;
 
     if (flow->tuple->nla_len > 512)
@@ -162,8 +150,10 @@ int flows_op(struct nl *nl, const struct plan *plan, const struct op *op, struct
 
     if (!search.arena)
         return error_set(error, -ENOMEM, "out of memory");
-    r = nl_dump(nl, start_message(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, family), take_flow,
-                &search, &failure);
+    r = nl_dump(nl,
+                nfnl_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
+                             family_to_os(family), 0),
+                take_flow, &search, &failure);
     if (tracks_nothing(r))
         r = 0;
     for (const struct flow *flow = search.flows; flow && r == 0; flow = flow->next)

@@ -2,31 +2,20 @@
  * message is acknowledged before the next is sent. */
 #include "kernel/nflog.h"
 
+#include "kernel/message.h"
 #include "kernel/nl.h"
 
 #include <arpa/inet.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 
 #define COPY_BYTES 128
 
-static struct nlmsghdr *start_message(char *buffer, uint16_t group)
-{
-    struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-    struct nfgenmsg *message = mnl_nlmsg_put_extra_header(header, sizeof *message);
-
-    header->nlmsg_type = (NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_CONFIG;
-    message->nfgen_family = AF_UNSPEC;
-    message->version = NFNETLINK_V0;
-    message->res_id = htons(group);
-    return header;
-}
-
 int nflog_bind(int fd, uint16_t group, struct error *error)
 {
     char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
-    struct nlmsghdr *header = start_message(buffer, group);
+    struct nlmsghdr *header =
+        nfnl_message(buffer, NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG, 0, AF_UNSPEC, group);
     struct nfulnl_msg_config_cmd command = {.command = NFULNL_CFG_CMD_BIND};
     struct nfulnl_msg_config_mode mode = {.copy_range = htonl(COPY_BYTES),
                                           .copy_mode = NFULNL_COPY_PACKET};
@@ -36,7 +25,7 @@ int nflog_bind(int fd, uint16_t group, struct error *error)
     mnl_attr_put(header, NFULA_CFG_CMD, sizeof command, &command);
     int result = nl_request(&nl, header, NULL, NULL, &failure);
     if (result == 0) {
-        header = start_message(buffer, group);
+        header = nfnl_message(buffer, NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG, 0, AF_UNSPEC, group);
         mnl_attr_put(header, NFULA_CFG_MODE, sizeof mode, &mode);
         /* One by one: the kernel would keep messages back for a second, and a short command's for
          * ever. */

@@ -5,35 +5,22 @@
  * service reads. Never with "fail open" or "bypass": a packet without a verdict is dropped. */
 #include "kernel/nfqueue.h"
 
+#include "kernel/message.h"
 #include "kernel/nl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
-static struct nlmsghdr *start_message(char *buffer, int type, uint16_t number, uint16_t flags)
-{
-    struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
-    struct nfgenmsg *message;
-
-    header->nlmsg_type = (uint16_t)((NFNL_SUBSYS_QUEUE << 8) | type);
-    header->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-    message = mnl_nlmsg_put_extra_header(header, sizeof *message);
-    message->nfgen_family = AF_UNSPEC;
-    message->version = NFNETLINK_V0;
-    message->res_id = htons(number);
-    return header;
-}
-
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error)
 {
     char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
-    struct nlmsghdr *header = start_message(buffer, NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+    struct nlmsghdr *header =
+        nfnl_message(buffer, NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, NLM_F_ACK, AF_UNSPEC, number);
     struct nfqnl_msg_config_cmd command = {.command = NFQNL_CFG_CMD_BIND};
     struct nfqnl_msg_config_params params = {.copy_range = htonl(copy_bytes),
                                              .copy_mode = NFQNL_COPY_PACKET};
@@ -44,7 +31,8 @@ int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *err
     mnl_attr_put(header, NFQA_CFG_CMD, sizeof command, &command);
     result = nl_request(&nl, header, NULL, NULL, &failure);
     if (result == 0) {
-        header = start_message(buffer, NFQNL_MSG_CONFIG, number, NLM_F_ACK);
+        header =
+            nfnl_message(buffer, NFNL_SUBSYS_QUEUE, NFQNL_MSG_CONFIG, NLM_F_ACK, AF_UNSPEC, number);
         mnl_attr_put(header, NFQA_CFG_PARAMS, sizeof params, &params);
         mnl_attr_put_u32(header, NFQA_CFG_QUEUE_MAXLEN, htonl(NFQUEUE_LENGTH));
         result = nl_request(&nl, header, NULL, NULL, &failure);
@@ -57,7 +45,8 @@ int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *err
 int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark)
 {
     char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
-    struct nlmsghdr *header = start_message(buffer, NFQNL_MSG_VERDICT, number, 0);
+    struct nlmsghdr *header =
+        nfnl_message(buffer, NFNL_SUBSYS_QUEUE, NFQNL_MSG_VERDICT, 0, AF_UNSPEC, number);
     struct nfqnl_msg_verdict_hdr judgement = {.verdict = htonl(verdict), .id = htonl(id)};
 
     mnl_attr_put(header, NFQA_VERDICT_HDR, sizeof judgement, &judgement);

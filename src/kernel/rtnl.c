@@ -17,10 +17,10 @@
 
 #include "kernel/device.h"
 #include "kernel/explain.h"
+#include "kernel/message.h"
 #include "kernel/sysctl.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -30,23 +30,8 @@
 #include <string.h>
 #include <time.h>
 
-#define MESSAGE_SIZE 4096
 #define MAC_WAIT_MS  2000
 #define MAC_PAUSE_NS 2000000
-
-struct request {
-    _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
-    struct nlmsghdr *message;
-};
-
-/* All attributes of one message are bounded by the sizes of struct op: it always fits. */
-static void *request_init(struct request *request, uint16_t type, int flags, size_t header_size)
-{
-    request->message = mnl_nlmsg_put_header(request->buffer);
-    request->message->nlmsg_type = type;
-    request->message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-    return mnl_nlmsg_put_extra_header(request->message, header_size);
-}
 
 static struct ifinfomsg *link_request(struct request *request, int flags)
 {
@@ -301,11 +286,6 @@ static int add_child(struct nl *nl, const struct op *op, int netns_fd, struct nl
     return send_request(nl, &request, failure);
 }
 
-static uint8_t os_family(uint8_t family)
-{
-    return family == ADDR_V4 ? AF_INET : AF_INET6;
-}
-
 static int change_address(struct nl *nl, const struct op *op, struct nl_failure *failure)
 {
     struct rtnl_link link;
@@ -318,7 +298,7 @@ static int change_address(struct nl *nl, const struct op *op, struct nl_failure 
     struct ifaddrmsg *header =
         request_init(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
                      is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(struct ifaddrmsg));
-    header->ifa_family = os_family(addr->family);
+    header->ifa_family = family_to_os(addr->family);
     header->ifa_prefixlen = op->address.prefix.length;
     header->ifa_index = (uint32_t)link.index;
     if (is_add && addr->family == ADDR_V6)
@@ -368,7 +348,7 @@ static void put_gateway(struct nlmsghdr *message, const struct addr *via, uint8_
     struct {
         uint16_t family;
         uint8_t bytes[16];
-    } other = {.family = os_family(via->family)};
+    } other = {.family = family_to_os(via->family)};
     memcpy(other.bytes, via->bytes, size);
     mnl_attr_put(message, RTA_VIA, sizeof other.family + size, &other);
 }
@@ -393,7 +373,7 @@ static int add_route(struct nl *nl, const struct op *op, struct nl_failure *fail
     struct request request;
     struct rtmsg *header =
         request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct rtmsg));
-    header->rtm_family = os_family(prefix.addr.family);
+    header->rtm_family = family_to_os(prefix.addr.family);
     header->rtm_dst_len = prefix.length;
     header->rtm_table = rtnl_route_table(op);
     header->rtm_protocol = RTPROT_BOOT;

@@ -5,49 +5,14 @@
 #include "kernel/rtnl.h"
 
 #include "kernel/explain.h"
+#include "kernel/message.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
 #define DUMP_TRIES 20
-
-#define ATTRIBUTES_MAX 128
-
-struct attributes {
-    const struct nlattr *list[ATTRIBUTES_MAX];
-};
-
-static int collect(const struct nlattr *attribute, void *context)
-{
-    struct attributes *attributes = context;
-    uint16_t type = mnl_attr_get_type(attribute);
-    if (type < ATTRIBUTES_MAX)
-        attributes->list[type] = attribute;
-    return MNL_CB_OK;
-}
-
-static bool parse_attributes(const struct nlmsghdr *message, size_t header_size,
-                             struct attributes *ret_attributes)
-{
-    memset(ret_attributes, 0, sizeof *ret_attributes);
-    size_t offset = NLMSG_SPACE(header_size);
-    if (message->nlmsg_len < NLMSG_LENGTH(header_size))
-        return false;
-    /* Not mnl_attr_parse(), which rounds the length of the message up. */
-    return message->nlmsg_len <= offset ||
-           mnl_attr_parse_payload((const char *)message + offset, message->nlmsg_len - offset,
-                                  collect, ret_attributes) >= 0;
-}
-
-static uint32_t get_u32(const struct nlattr *attribute)
-{
-    return attribute && mnl_attr_get_payload_len(attribute) >= sizeof(uint32_t)
-               ? mnl_attr_get_u32(attribute)
-               : 0;
-}
 
 static bool get_string(const struct nlattr *attribute, char *text, size_t size)
 {
@@ -58,16 +23,6 @@ static bool get_string(const struct nlattr *attribute, char *text, size_t size)
         return false;
     memcpy(text, value, length);
     text[length] = '\0';
-    return true;
-}
-
-static bool get_address(const struct nlattr *attribute, uint8_t family, struct addr *ret_addr)
-{
-    struct addr addr = {.family = family};
-    if (mnl_attr_get_payload_len(attribute) != addr_size(family))
-        return false;
-    memcpy(addr.bytes, mnl_attr_get_payload(attribute), addr_size(family));
-    *ret_addr = addr;
     return true;
 }
 
@@ -83,14 +38,14 @@ bool rtnl_parse_link(const struct nlmsghdr *message, struct rtnl_link *ret_link)
 {
     struct attributes attributes;
     if (message->nlmsg_type != RTM_NEWLINK ||
-        !parse_attributes(message, sizeof(struct ifinfomsg), &attributes))
+        !attributes_parse(message, sizeof(struct ifinfomsg), &attributes))
         return false;
     const struct ifinfomsg *header = mnl_nlmsg_get_payload(message);
     struct rtnl_link link = {.index = header->ifi_index,
                              .flags = header->ifi_flags,
-                             .group = get_u32(attributes.list[IFLA_GROUP]),
-                             .mtu = get_u32(attributes.list[IFLA_MTU]),
-                             .master = (int32_t)get_u32(attributes.list[IFLA_MASTER])};
+                             .group = attribute_u32(attributes.list[IFLA_GROUP], 0),
+                             .mtu = attribute_u32(attributes.list[IFLA_MTU], 0),
+                             .master = (int32_t)attribute_u32(attributes.list[IFLA_MASTER], 0)};
     const struct nlattr *name = attributes.list[IFLA_IFNAME];
     if (!name || !get_string(name, link.name, sizeof link.name))
         return false;
@@ -107,28 +62,21 @@ bool rtnl_parse_link(const struct nlmsghdr *message, struct rtnl_link *ret_link)
     return true;
 }
 
-static uint8_t own_family(uint8_t family)
-{
-    if (family == AF_INET)
-        return ADDR_V4;
-    return family == AF_INET6 ? ADDR_V6 : ADDR_NONE;
-}
-
 bool rtnl_parse_address(const struct nlmsghdr *message, struct rtnl_address *ret_address)
 {
     struct attributes attributes;
     if (message->nlmsg_type != RTM_NEWADDR ||
-        !parse_attributes(message, sizeof(struct ifaddrmsg), &attributes))
+        !attributes_parse(message, sizeof(struct ifaddrmsg), &attributes))
         return false;
     const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
-    uint8_t family = own_family(header->ifa_family);
+    uint8_t family = family_from_os(header->ifa_family);
     /* IFA_ADDRESS is the other end's on a point-to-point link; IFA_LOCAL is ours. */
     const struct nlattr *local =
         attributes.list[IFA_LOCAL] ? attributes.list[IFA_LOCAL] : attributes.list[IFA_ADDRESS];
     struct rtnl_address address = {.index = (int32_t)header->ifa_index,
                                    .scope = header->ifa_scope,
                                    .prefix = {.length = header->ifa_prefixlen}};
-    if (family == ADDR_NONE || !local || !get_address(local, family, &address.prefix.addr) ||
+    if (family == ADDR_NONE || !local || !attribute_addr(local, family, &address.prefix.addr) ||
         address.prefix.length > addr_bits(family))
         return false;
     *ret_address = address;
@@ -161,23 +109,23 @@ bool rtnl_parse_route(const struct nlmsghdr *message, struct rtnl_route *ret_rou
 {
     struct attributes attributes;
     if (message->nlmsg_type != RTM_NEWROUTE ||
-        !parse_attributes(message, sizeof(struct rtmsg), &attributes))
+        !attributes_parse(message, sizeof(struct rtmsg), &attributes))
         return false;
     const struct rtmsg *header = mnl_nlmsg_get_payload(message);
-    uint8_t family = own_family(header->rtm_family);
+    uint8_t family = family_from_os(header->rtm_family);
     const struct nlattr *const *list = attributes.list;
     struct rtnl_route route = {
-        .table = list[RTA_TABLE] ? get_u32(list[RTA_TABLE]) : header->rtm_table,
+        .table = attribute_u32(list[RTA_TABLE], header->rtm_table),
         .protocol = header->rtm_protocol,
         .type = header->rtm_type,
         .prefix = {.addr = {.family = family}, .length = header->rtm_dst_len}};
     if (family == ADDR_NONE || route.prefix.length > addr_bits(family))
         return false;
-    if (list[RTA_DST] && !get_address(list[RTA_DST], family, &route.prefix.addr))
+    if (list[RTA_DST] && !attribute_addr(list[RTA_DST], family, &route.prefix.addr))
         return false;
-    if (list[RTA_GATEWAY] && !get_address(list[RTA_GATEWAY], family, &route.via))
+    if (list[RTA_GATEWAY] && !attribute_addr(list[RTA_GATEWAY], family, &route.via))
         return false;
-    add_index(&route, (int32_t)get_u32(list[RTA_OIF]));
+    add_index(&route, (int32_t)attribute_u32(list[RTA_OIF], 0));
     if (list[RTA_MULTIPATH])
         take_nexthops(&route, list[RTA_MULTIPATH]);
     *ret_route = route;
