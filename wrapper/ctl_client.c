@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "jail/packet.h"
 #include "jail/request.h"
 #include "kernel/lease_socket.h"
 
@@ -187,7 +188,7 @@ int jail_connect(const struct found_jail *found, int *ret_fd, struct error *erro
 int jail_request(int fd, int kind, const int *fds, size_t fds_count, struct error *error)
 {
     struct request request = {.magic = REQUEST_MAGIC, .kind = (uint32_t)kind};
-    int result = request_send(fd, &request, sizeof request, fds, fds_count);
+    int result = packet_send(fd, &request, sizeof request, fds, fds_count, false);
 
     /* Who is refused is told so before the connection ends. */
     if (result < 0 && result != -EPIPE)
@@ -211,7 +212,7 @@ int jail_answer(int fd, const struct record *record, int *ret_fd, struct error *
 {
     struct pollfd wait = {.fd = fd, .events = POLLIN};
     struct request_event event;
-    int fds[REQUEST_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     size_t count = 0;
     int length;
 
@@ -221,7 +222,7 @@ int jail_answer(int fd, const struct record *record, int *ret_fd, struct error *
         error_hint(error, "is it stopped? `kill -CONT %d` continues it", (int)record->pid);
         return -ETIMEDOUT;
     }
-    length = request_receive(fd, &event, sizeof event, true, fds, &count);
+    length = packet_receive(fd, &event, sizeof event, true, fds, &count);
     if (length == (int)sizeof event && event.kind == EVENT_ANSWER && event.value == 0 &&
         count == (ret_fd ? 1u : 0u)) {
         if (ret_fd)

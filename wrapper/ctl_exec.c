@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "jail/jail.h"
+#include "jail/packet.h"
 #include "jail/request.h"
 #include "wrapper/ctl.h"
 #include "wrapper/ctl_client.h"
@@ -150,7 +151,7 @@ static void tell(const struct exec *exec, enum request_event_kind kind, int valu
     struct request_event event = {.kind = kind, .value = value};
 
     /* When the other side is gone, the end of the connection says so. */
-    (void)request_send(exec->connection_fd, &event, sizeof event, NULL, 0);
+    (void)packet_send(exec->connection_fd, &event, sizeof event, NULL, 0, false);
 }
 
 /* Stops this process as the program was stopped; returns when it is continued. */
@@ -239,9 +240,9 @@ static void take_event(struct exec *exec, const struct request_event *event)
 static void read_event(struct exec *exec)
 {
     struct request_event event;
-    int fds[REQUEST_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     size_t count = 0;
-    int length = request_receive(exec->connection_fd, &event, sizeof event, false, fds, &count);
+    int length = packet_receive(exec->connection_fd, &event, sizeof event, false, fds, &count);
 
     for (size_t i = 0; i < count; i++)
         (void)close(fds[i]); /* not asked for */

@@ -13,11 +13,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdalign.h>
 #include <string.h>
 #include <sys/socket.h>
 
-static_assert(RELAY_FDS <= CONTROL_FDS_MAX, "they come with one message");
+static_assert(RELAY_FDS <= PACKET_FDS_MAX, "they come with one message");
 
 #define STATE(state) (1u << (state))
 
@@ -52,48 +51,22 @@ struct control_packet {
         struct control_failure failure;
     };
     size_t size;
-    int fds[CONTROL_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     size_t fds_count;
-    bool truncated;
 };
-
-static int packet_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count,
-                       int flags)
-{
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)] = {0};
-    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
-    struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1};
-
-    if (fds_count > 0) {
-        struct cmsghdr *cmsg;
-
-        header.msg_control = control;
-        header.msg_controllen = CMSG_SPACE(sizeof(int) * fds_count);
-        cmsg = CMSG_FIRSTHDR(&header);
-        cmsg->cmsg_level = SOL_SOCKET;
-        cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fds_count);
-        memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * fds_count);
-    }
-    while (sendmsg(fd, &header, MSG_NOSIGNAL | flags) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
-    return 0;
-}
 
 int control_send(int fd, enum control_kind kind, int value, const int *fds, size_t fds_count)
 {
     struct control_message message = {.kind = kind, .value = value};
 
-    return packet_send(fd, &message, sizeof message, fds, fds_count, 0);
+    return packet_send(fd, &message, sizeof message, fds, fds_count, true);
 }
 
 int control_send_program(int fd, const int fds[CONTROL_PROGRAM_FDS])
 {
     struct control_message message = {.kind = CONTROL_PROGRAM};
 
-    return packet_send(fd, &message, sizeof message, fds, CONTROL_PROGRAM_FDS, MSG_DONTWAIT);
+    return packet_send(fd, &message, sizeof message, fds, CONTROL_PROGRAM_FDS, false);
 }
 
 int control_send_failure(int fd, enum control_kind kind, const struct error *error)
@@ -102,50 +75,19 @@ int control_send_failure(int fd, enum control_kind kind, const struct error *err
 
     memcpy(failure.text, error->text, sizeof failure.text);
     memcpy(failure.hint, error->hint, sizeof failure.hint);
-    return packet_send(fd, &failure, sizeof failure, NULL, 0, 0);
+    return packet_send(fd, &failure, sizeof failure, NULL, 0, true);
 }
 
-/* Takes the descriptors out of a received header; those beyond the buffer are closed. */
-static void packet_take_fds(struct control_packet *packet, struct msghdr *header)
+static int receive(int fd, bool wait, struct control_packet *packet)
 {
-    for (struct cmsghdr *cmsg = CMSG_FIRSTHDR(header); cmsg; cmsg = CMSG_NXTHDR(header, cmsg)) {
-        size_t count = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-        if (cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
-            continue;
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-
-            memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof fd, sizeof fd);
-            if (packet->fds_count < CONTROL_FDS_MAX)
-                packet->fds[packet->fds_count++] = fd;
-            else
-                (void)close(fd); /* unexpected, and nothing to lose */
-        }
-    }
-}
-
-static int packet_receive(int fd, bool wait, struct control_packet *packet)
-{
-    alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
-    struct iovec part = {.iov_base = &packet->failure, .iov_len = sizeof packet->failure};
-    struct msghdr header = {.msg_iov = &part,
-                            .msg_iovlen = 1,
-                            .msg_control = control,
-                            .msg_controllen = sizeof control};
-    ssize_t length;
+    int length;
 
     memset(packet, 0, sizeof *packet);
-    do
-        length = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    while (length < 0 && errno == EINTR);
-    if (length < 0)
-        return errno == ECONNRESET ? -EPIPE : -errno;
-    if (length == 0)
-        return -EPIPE;
+    length = packet_receive(fd, &packet->failure, sizeof packet->failure, wait, packet->fds,
+                            &packet->fds_count);
+    if (length <= 0)
+        return length < 0 ? length : -EPIPE;
     packet->size = (size_t)length;
-    packet->truncated = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
-    packet_take_fds(packet, &header);
     return 0;
 }
 
@@ -161,8 +103,7 @@ static const struct control_rule *packet_rule(const struct control_packet *packe
 {
     const struct control_rule *rule;
 
-    if (packet->truncated || packet->size < sizeof packet->message.kind ||
-        packet->message.kind >= ARRAY_LENGTH(rules))
+    if (packet->size < sizeof packet->message.kind || packet->message.kind >= ARRAY_LENGTH(rules))
         return NULL;
     rule = &rules[packet->message.kind];
     if (rule->size == 0 || packet->size != rule->size || packet->fds_count != rule->fds)
@@ -174,7 +115,7 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
 {
     struct control_packet packet;
     const struct control_rule *rule;
-    int status = packet_receive(fd, wait, &packet);
+    int status = receive(fd, wait, &packet);
 
     if (status < 0)
         return status;
@@ -211,7 +152,7 @@ int control_receive_report(int fd, int state, bool wait, struct control_message 
 {
     struct control_packet packet;
     const struct control_rule *rule;
-    int status = packet_receive(fd, wait, &packet);
+    int status = receive(fd, wait, &packet);
 
     if (status == -EAGAIN)
         return status;

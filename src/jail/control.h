@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/diag.h"
+#include "jail/packet.h"
 
 #include <stdint.h>
 
@@ -31,7 +32,6 @@ enum control_kind {
 
 #define CONTROL_FDS         4
 #define CONTROL_PROGRAM_FDS 5 /* the client's connection, then those of REQUEST_PROGRAM */
-#define CONTROL_FDS_MAX     8 /* with one message */
 
 /* A stop that was reported before the last CONTROL_CONTINUE is past: each of these raises the turn,
  * and each report carries the turn in which it was made. The low 16 bits are the status of wait(2),
@@ -81,7 +81,7 @@ int control_receive_command(int fd, bool wait, struct control_message *ret_messa
 
 /* Supervisor: the next report of init, which is validated as hostile: kind, size and number of
  * descriptors as in the table, permitted in `state` (enum
- * jail_state). *ret_fds (room for CONTROL_FDS_MAX; NULL where none
+ * jail_state). *ret_fds (room for PACKET_FDS_MAX; NULL where none
  * are expected) gets them. For CONTROL_FAILED *error is filled and its code returned; for
  * CONTROL_REFUSED *error is filled, too, but it is a report like any other, with the errno as its
  * value. -EPIPE: init is gone. -EAGAIN: see above. */

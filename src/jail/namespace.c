@@ -170,7 +170,7 @@ static int tell(const struct jail *jail, enum control_kind kind, int value, stru
 static int receive_relay(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
-    int fds[CONTROL_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     int status = await(jail, CONTROL_RELAY, &message, fds, error);
 
     for (size_t i = 0; status == 0 && i < RELAY_FDS; i++)
@@ -183,7 +183,7 @@ static int receive_sockets(struct jail *jail, const struct jail_setup *setup, bo
                            struct error *error)
 {
     struct control_message message = {0};
-    int fds[CONTROL_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     int status = 0;
 
     if (user_namespace) {
@@ -314,7 +314,7 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
 int jail_ready(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
-    int fds[CONTROL_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     int status = 0;
 
     if (jail->notify) {

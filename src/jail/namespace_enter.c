@@ -7,7 +7,6 @@
 
 #include "base/cleanup.h"
 #include "jail/jail.h"
-#include "jail/request.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -43,7 +42,7 @@ _Noreturn static void child_run(int netns_fd, const struct namespace_socket *soc
         else
             opened++;
     }
-    (void)request_send(channel, &code, sizeof code, fds, code == 0 ? count : 0);
+    (void)packet_send(channel, &code, sizeof code, fds, code == 0 ? count : 0, false);
     _exit(0);
 }
 
@@ -55,7 +54,6 @@ int namespace_sockets(int netns_fd, const struct namespace_socket *sockets, size
     size_t got = 0;
     pid_t child;
 
-    static_assert(NAMESPACE_SOCKETS_MAX == REQUEST_FDS_MAX, "all go with one message");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(error, -errno, "cannot enter the jail's network");
     cleanup_fd int ours = pair[0];
@@ -65,7 +63,7 @@ int namespace_sockets(int netns_fd, const struct namespace_socket *sockets, size
     (void)close(pair[1]); /* the child's */
     if (child < 0)
         return error_errno(error, -errno, "cannot enter the jail's network");
-    int length = request_receive(ours, &code, sizeof code, true, ret_fds, &got);
+    int length = packet_receive(ours, &code, sizeof code, true, ret_fds, &got);
     (void)waitpid(child, NULL, 0); /* it has said all that matters */
     if (length == (int)sizeof code && code == 0 && got == count)
         return 0;

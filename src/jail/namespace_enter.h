@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/diag.h"
+#include "jail/packet.h"
 
 #include <stddef.h>
 
@@ -11,7 +12,7 @@ struct namespace_socket {
     int protocol;
 };
 
-#define NAMESPACE_SOCKETS_MAX 4
+#define NAMESPACE_SOCKETS_MAX PACKET_FDS_MAX
 
 /* Opens them (close-on-exec) in the namespace, out of a child that enters it: root by its own
  * right, an ordinary user by way of the user namespace that owns it. -EPERM: neither. */

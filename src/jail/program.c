@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "jail/offspring.h"
+#include "jail/packet.h"
 #include "jail/privs.h"
 #include "jail/request.h"
 #include "jail/seccomp.h"
@@ -50,7 +51,7 @@ static void tell(const struct program *program, enum request_event_kind kind, in
     struct request_event event = {.kind = kind, .value = value};
 
     /* A client that is gone is noticed by the end of the connection. */
-    (void)request_send(program->client_fd, &event, sizeof event, NULL, 0);
+    (void)packet_send(program->client_fd, &event, sizeof event, NULL, 0, false);
 }
 
 _Noreturn static void fail(const struct program *program, int code)
@@ -262,9 +263,9 @@ _Noreturn static void abandon(void)
 static void obey(const struct program *program)
 {
     struct request_event event;
-    int fds[REQUEST_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     size_t count;
-    int length = request_receive(program->client_fd, &event, sizeof event, false, fds, &count);
+    int length = packet_receive(program->client_fd, &event, sizeof event, false, fds, &count);
 
     if (length == -EAGAIN)
         return;

@@ -20,7 +20,6 @@ enum request_kind {
 };
 
 #define REQUEST_PROGRAM_FDS 4 /* the program's description (a memfd), its 0, 1 and 2 */
-#define REQUEST_FDS_MAX     4
 
 /* Client to supervisor. */
 struct request {
@@ -64,16 +63,6 @@ struct program_header {
 
 /* Is this length and number of descriptors right for the request? */
 bool request_is_valid(const struct request *request, size_t length, size_t fds_count);
-
-/* Sends `size` bytes with descriptors, without waiting and without SIGPIPE. 0, -EAGAIN or another
- * negative errno. */
-int request_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count);
-
-/* Receives at most `size` bytes and REQUEST_FDS_MAX descriptors (close-on-exec, the caller's).
- * Returns the length; 0 at the end; -EAGAIN with `wait` false when there is nothing; -EPROTO for a
- * message that was cut or had more descriptors (all of which are closed). */
-int request_receive(int fd, void *data, size_t size, bool wait, int fds[REQUEST_FDS_MAX],
-                    size_t *ret_fds_count);
 
 /* The strings of a description in `text` (of `length` bytes, behind the header): fills argv and
  * envp, NULL-terminated, of argc + 1 and envc + 1 places. False: it is not one. */

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "jail/control.h"
 #include "jail/jail.h"
+#include "jail/packet.h"
 #include "jail/request.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ static void answer(int fd, int code, const int *fds, size_t fds_count)
     struct request_event event = {.kind = EVENT_ANSWER, .value = code};
 
     /* Who does not take the answer does not get it. */
-    (void)request_send(fd, &event, sizeof event, fds, fds_count);
+    (void)packet_send(fd, &event, sizeof event, fds, fds_count, false);
 }
 
 /* To init: the connection, then what came with the request. */
@@ -70,9 +71,9 @@ static void serve(const struct server *server, int fd, const struct request *req
 static bool client_read(const struct server *server, int fd)
 {
     struct request request = {0};
-    int fds[REQUEST_FDS_MAX];
+    int fds[PACKET_FDS_MAX];
     size_t count;
-    int length = request_receive(fd, &request, sizeof request, false, fds, &count);
+    int length = packet_receive(fd, &request, sizeof request, false, fds, &count);
 
     if (length == -EAGAIN)
         return false;

@@ -32,16 +32,16 @@
 
 #define NAME_TRIES 100
 
-static struct nlmsghdr *link_request(struct request *request, int32_t index)
+static struct nlmsghdr *link_request(struct rtnl_request *request, int32_t index)
 {
-    struct ifinfomsg *header = request_init(request, RTM_NEWLINK, 0, sizeof *header);
+    struct ifinfomsg *header = rtnl_request_init(request, RTM_NEWLINK, 0, sizeof *header);
 
     header->ifi_family = AF_UNSPEC;
     header->ifi_index = index;
     return request->message;
 }
 
-static int send_request(struct nl *nl, struct request *request, struct nl_failure *failure)
+static int send_request(struct nl *nl, struct rtnl_request *request, struct nl_failure *failure)
 {
     return nl_request(nl, request->message, NULL, NULL, failure);
 }
@@ -49,7 +49,7 @@ static int send_request(struct nl *nl, struct request *request, struct nl_failur
 static int set_flags(struct nl *nl, int32_t index, unsigned up, const char *alias, uint32_t mtu,
                      struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     struct nlmsghdr *message = link_request(&request, index);
     struct ifinfomsg *header = mnl_nlmsg_get_payload(message);
 
@@ -66,7 +66,7 @@ static int set_flags(struct nl *nl, int32_t index, unsigned up, const char *alia
 static int send_away(struct nl *nl, int32_t index, const char *name, int netns_fd,
                      struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     struct nlmsghdr *message = link_request(&request, index);
 
     mnl_attr_put_strz(message, IFLA_IFNAME, name);
@@ -205,12 +205,12 @@ static int add_address(struct nl *host, int32_t index, const struct record_devic
     uint64_t elapsed = now_s > noted_s ? now_s - noted_s : 0;
     struct ifa_cacheinfo times = {.ifa_valid = time_left(a->valid_s, elapsed),
                                   .ifa_prefered = time_left(a->preferred_s, elapsed)};
-    struct request request;
+    struct rtnl_request request;
 
     if (times.ifa_valid == 0)
         return 0; /* it has expired meanwhile */
     struct ifaddrmsg *header =
-        request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
+        rtnl_request_init(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
     struct nlmsghdr *message = request.message;
     header->ifa_family = family_to_os(a->prefix.addr.family);
     header->ifa_prefixlen = a->prefix.length;
@@ -263,9 +263,9 @@ static void put_via(struct nlmsghdr *message, const struct record_device_route *
 static int add_route(struct nl *host, int32_t index, const struct record_device_route *route,
                      uint32_t flags, struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     struct rtmsg *header =
-        request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof *header);
+        rtnl_request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof *header);
     struct nlmsghdr *message = request.message;
 
     header->rtm_family = family_to_os(route->prefix.addr.family);
@@ -344,7 +344,7 @@ static int restore_addresses(struct nl *host, int32_t index, const struct record
 static int restore_link(struct nl *host, int32_t index, const struct record_device *device,
                         struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     struct nlmsghdr *message = link_request(&request, index);
 
     mnl_attr_put_u32(message, IFLA_MTU, device->mtu);

@@ -7,7 +7,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-void *request_init(struct request *request, uint16_t type, int flags, size_t header_size)
+void *rtnl_request_init(struct rtnl_request *request, uint16_t type, int flags, size_t header_size)
 {
     request->message = mnl_nlmsg_put_header(request->buffer);
     request->message->nlmsg_type = type;

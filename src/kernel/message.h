@@ -14,13 +14,13 @@
 
 /* A request to rtnetlink. Its attributes are bounded by the sizes of struct op and struct record:
  * it always fits. */
-struct request {
+struct rtnl_request {
     _Alignas(struct nlmsghdr) char buffer[MESSAGE_SIZE];
     struct nlmsghdr *message;
 };
 
 /* Begins it, with a header of its family behind the common one; returns that header, zeroed. */
-void *request_init(struct request *request, uint16_t type, int flags, size_t header_size);
+void *rtnl_request_init(struct rtnl_request *request, uint16_t type, int flags, size_t header_size);
 
 /* Begins a message of nfnetlink in `buffer`. `family` is AF_...; `number`: of the group or queue.
  */

@@ -33,14 +33,14 @@
 #define MAC_WAIT_MS  2000
 #define MAC_PAUSE_NS 2000000
 
-static struct ifinfomsg *link_request(struct request *request, int flags)
+static struct ifinfomsg *link_request(struct rtnl_request *request, int flags)
 {
-    struct ifinfomsg *header = request_init(request, RTM_NEWLINK, flags, sizeof *header);
+    struct ifinfomsg *header = rtnl_request_init(request, RTM_NEWLINK, flags, sizeof *header);
     header->ifi_family = AF_UNSPEC;
     return header;
 }
 
-static int send_request(struct nl *nl, struct request *request, struct nl_failure *failure)
+static int send_request(struct nl *nl, struct rtnl_request *request, struct nl_failure *failure)
 {
     return nl_request(nl, request->message, NULL, NULL, failure);
 }
@@ -64,8 +64,8 @@ static int take_link(const struct nlmsghdr *message, void *context)
 int rtnl_get_link(struct nl *nl, const char *name, struct rtnl_link *ret_link,
                   struct nl_failure *failure)
 {
-    struct request request;
-    struct ifinfomsg *header = request_init(&request, RTM_GETLINK, 0, sizeof *header);
+    struct rtnl_request request;
+    struct ifinfomsg *header = rtnl_request_init(&request, RTM_GETLINK, 0, sizeof *header);
     header->ifi_family = AF_UNSPEC;
     mnl_attr_put_strz(request.message, IFLA_IFNAME, name);
     struct link_reply reply = {0};
@@ -127,7 +127,7 @@ struct link_details {
 static int set_details(struct nl *nl, const struct link_details *details,
                        struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     link_request(&request, 0);
     mnl_attr_put_strz(request.message, IFLA_IFNAME, details->name);
     mnl_attr_put_strz(request.message, IFLA_IFALIAS, details->alias);
@@ -161,7 +161,7 @@ static int add_bridge(struct nl *nl, const struct op *op, bool has_ipv6, struct 
      * nothing. */
     const struct br_boolopt_multi no_ll_learn = {.optval = 1u << BR_BOOLOPT_NO_LL_LEARN,
                                                  .optmask = 1u << BR_BOOLOPT_NO_LL_LEARN};
-    struct request request;
+    struct rtnl_request request;
     link_request(&request, NLM_F_CREATE | NLM_F_EXCL);
     struct nlmsghdr *message = request.message;
     mnl_attr_put_strz(message, IFLA_IFNAME, op->bridge.name);
@@ -222,7 +222,7 @@ static int add_veth(struct nl *nl, const struct op *op, int netns_fd, bool has_i
         if (r < 0)
             return r;
     }
-    struct request request;
+    struct rtnl_request request;
     link_request(&request, NLM_F_CREATE | NLM_F_EXCL);
     put_veth(request.message, op, op->veth.mtu > 0 ? op->veth.mtu : master.mtu, netns_fd);
     if (is_port)
@@ -267,7 +267,7 @@ static int add_child(struct nl *nl, const struct op *op, int netns_fd, struct nl
     int r = rtnl_get_link(nl, op->child.parent, &parent, failure);
     if (r < 0)
         return r;
-    struct request request;
+    struct rtnl_request request;
     link_request(&request, NLM_F_CREATE | NLM_F_EXCL);
     struct nlmsghdr *message = request.message;
     mnl_attr_put_strz(message, IFLA_IFNAME, op->child.name);
@@ -294,10 +294,10 @@ static int change_address(struct nl *nl, const struct op *op, struct nl_failure 
         return r;
     const struct addr *addr = &op->address.prefix.addr;
     bool is_add = op->kind == OP_ADDRESS_ADD;
-    struct request request;
+    struct rtnl_request request;
     struct ifaddrmsg *header =
-        request_init(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
-                     is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(struct ifaddrmsg));
+        rtnl_request_init(&request, is_add ? RTM_NEWADDR : RTM_DELADDR,
+                          is_add ? NLM_F_CREATE | NLM_F_EXCL : 0, sizeof(struct ifaddrmsg));
     header->ifa_family = family_to_os(addr->family);
     header->ifa_prefixlen = op->address.prefix.length;
     header->ifa_index = (uint32_t)link.index;
@@ -312,7 +312,7 @@ static int change_address(struct nl *nl, const struct op *op, struct nl_failure 
 
 static int set_up_once(struct nl *nl, const struct op *op, struct nl_failure *failure)
 {
-    struct request request;
+    struct rtnl_request request;
     struct ifinfomsg *header = link_request(&request, 0);
     header->ifi_flags = IFF_UP;
     header->ifi_change = IFF_UP;
@@ -370,9 +370,9 @@ static int add_route(struct nl *nl, const struct op *op, struct nl_failure *fail
         return r;
     struct prefix prefix = prefix_network(&op->route.prefix);
     bool has_gateway = op->route.via.family != ADDR_NONE;
-    struct request request;
+    struct rtnl_request request;
     struct rtmsg *header =
-        request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct rtmsg));
+        rtnl_request_init(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct rtmsg));
     header->rtm_family = family_to_os(prefix.addr.family);
     header->rtm_dst_len = prefix.length;
     header->rtm_table = rtnl_route_table(op);
@@ -414,8 +414,8 @@ static int delete_link(struct nl *nl, const struct op *op, struct nl_failure *fa
         return r;
     if (link.group != op->link_delete.group)
         return 0; /* not ours (any more): nothing to take back */
-    struct request request;
-    struct ifinfomsg *header = request_init(&request, RTM_DELLINK, 0, sizeof *header);
+    struct rtnl_request request;
+    struct ifinfomsg *header = rtnl_request_init(&request, RTM_DELLINK, 0, sizeof *header);
     header->ifi_family = AF_UNSPEC;
     header->ifi_index = link.index;
     r = send_request(nl, &request, failure);

@@ -1,5 +1,6 @@
 /* The messages of the control socket: what is a request, and what is the description of a program.
  */
+#include "jail/packet.h"
 #include "jail/request.h"
 
 #include <errno.h>
@@ -97,7 +98,7 @@ static int open_fds(void)
 /* Descriptors that came with a cut message, or too many of them, are closed. */
 static void test_receive(void **state)
 {
-    int pair[2], fds[REQUEST_FDS_MAX], six[6] = {0, 0, 0, 0, 0, 0};
+    int pair[2], fds[PACKET_FDS_MAX], many[10] = {0};
     char big[64] = {0}, small[8];
     size_t count;
     int before;
@@ -105,19 +106,18 @@ static void test_receive(void **state)
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
     before = open_fds();
-    assert_int_equal(request_receive(pair[1], small, sizeof small, false, fds, &count), -EAGAIN);
-    assert_int_equal(request_send(pair[0], big, sizeof small, six, 2), 0);
-    assert_int_equal(request_receive(pair[1], small, sizeof small, true, fds, &count),
-                     sizeof small);
+    assert_int_equal(packet_receive(pair[1], small, sizeof small, false, fds, &count), -EAGAIN);
+    assert_int_equal(packet_send(pair[0], big, sizeof small, many, 2, true), 0);
+    assert_int_equal(packet_receive(pair[1], small, sizeof small, true, fds, &count), sizeof small);
     assert_int_equal(count, 2);
     assert_int_equal(fcntl(fds[0], F_GETFD), FD_CLOEXEC);
     (void)close(fds[0]);
     (void)close(fds[1]);
-    assert_int_equal(request_send(pair[0], big, sizeof big, six, 2), 0);
-    assert_int_equal(request_receive(pair[1], small, sizeof small, true, fds, &count), -EPROTO);
+    assert_int_equal(packet_send(pair[0], big, sizeof big, many, 2, true), 0);
+    assert_int_equal(packet_receive(pair[1], small, sizeof small, true, fds, &count), -EPROTO);
     assert_int_equal(open_fds(), before);
     {
-        char control[CMSG_SPACE(sizeof six)] = {0};
+        char control[CMSG_SPACE(sizeof many)] = {0};
         struct iovec part = {big, sizeof small};
         struct msghdr header = {.msg_iov = &part,
                                 .msg_iovlen = 1,
@@ -127,15 +127,15 @@ static void test_receive(void **state)
 
         cmsg->cmsg_level = SOL_SOCKET;
         cmsg->cmsg_type = SCM_RIGHTS;
-        cmsg->cmsg_len = CMSG_LEN(sizeof six);
-        memcpy(CMSG_DATA(cmsg), six, sizeof six);
+        cmsg->cmsg_len = CMSG_LEN(sizeof many);
+        memcpy(CMSG_DATA(cmsg), many, sizeof many);
         assert_int_equal(sendmsg(pair[0], &header, 0), sizeof small);
     }
-    assert_int_equal(request_receive(pair[1], small, sizeof small, true, fds, &count), -EPROTO);
+    assert_int_equal(packet_receive(pair[1], small, sizeof small, true, fds, &count), -EPROTO);
     assert_int_equal(open_fds(), before);
     (void)close(pair[0]);
-    assert_int_equal(request_receive(pair[1], small, sizeof small, true, fds, &count), 0);
-    assert_int_equal(request_send(pair[1], small, sizeof small, NULL, 0), -EPIPE);
+    assert_int_equal(packet_receive(pair[1], small, sizeof small, true, fds, &count), 0);
+    assert_int_equal(packet_send(pair[1], small, sizeof small, NULL, 0, true), -EPIPE);
     (void)close(pair[1]);
 }
 
