@@ -172,7 +172,7 @@ static int answer(int service_fd, int opened)
 int sockets_serve(int service_fd)
 {
     uint8_t request[2];
-    ssize_t length = recv(service_fd, request, sizeof request, false);
+    ssize_t length = recv(service_fd, request, sizeof request, MSG_DONTWAIT);
 
     if (length < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -EPIPE;

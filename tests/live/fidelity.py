@@ -158,10 +158,14 @@ def check_stops():
     """WIFSTOPPED with the command's signal, WIFCONTINUED, and it goes on where it stood."""
     for number in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         for prefix in ([], NETJAIL):
+            ours, theirs = os.pipe()
             pid = os.fork()
             if pid == 0:
                 os.setpgid(0, 0)  # not an orphaned group: its parent is in the session
-                os.execvp((prefix + ["sh"])[0], prefix + ["sh", "-c", f"kill -{int(number)} $$; exit 9"])
+                os.dup2(ours, 0)
+                os.close(theirs)
+                os.execvp((prefix + ["sh"])[0], prefix + ["sh", "-c", f"kill -{int(number)} $$; read go; exit 9"])
+            os.close(ours)
             status = os.waitpid(pid, os.WUNTRACED)[1]
             if not os.WIFSTOPPED(status) or os.WSTOPSIG(status) != number:
                 os.kill(pid, signal.SIGKILL)
@@ -170,6 +174,7 @@ def check_stops():
             status = os.waitpid(pid, os.WCONTINUED)[1]
             if not os.WIFCONTINUED(status):
                 fail("continued after", number, prefix, "status", hex(status))
+            os.close(theirs)  # only now it may end: a status that nobody has read yet is replaced by the next
             status = os.waitpid(pid, 0)[1]
             if os.waitstatus_to_exitcode(status) != 9:
                 fail("end after", number, prefix, "status", hex(status))

@@ -4,7 +4,7 @@
 TEST_TIMEOUT=180
 
 many() { # many CMD...: 200 times, 20 at a time; prints how many failed
-    seq 200 | xargs -P 20 -I N sh -c '"$@" > "$T/many-N" 2>&1 || echo N' - "$@" > "$T/failed"
+    seq 200 | xargs -P 20 -I @NUMBER@ sh -c '"$@" > "$T/many-@NUMBER@" 2>&1 || echo @NUMBER@' - "$@" > "$T/failed"
     local first
     first=$(head -n1 "$T/failed")
     [ -z "$first" ] || fail "$(wc -l < "$T/failed") of 200 failed, e.g. $first: $(cat "$T/many-$first")"
@@ -26,7 +26,8 @@ both_200_jails_without_a_policy() {
 }
 
 user_200_jails_with_a_service() {
-    seq 200 | xargs -P 20 -I N sh -c '"$1" -q -P $((10000 + N)):80 true > "$T/p-N" 2>&1 || echo N' - "$NETJAIL" > "$T/failed"
+    seq 200 | xargs -P 20 -I @NUMBER@ \
+        sh -c '"$1" -q -P $((10000 + @NUMBER@)):80 true > "$T/p-@NUMBER@" 2>&1 || echo @NUMBER@' - "$NETJAIL" > "$T/failed"
     assert_equal "$(wc -l < "$T/failed")" 0 "failed starts"
 }
 
