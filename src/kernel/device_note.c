@@ -18,12 +18,11 @@
 #include <string.h>
 #include <time.h>
 
-#define DUMP_TRIES 20
-
 struct note {
     struct record *record;
     const struct record_device *device;
     int32_t index;
+    size_t addresses_before, routes_before; /* of the record, when the dump began */
     bool has_strange_route;
 };
 
@@ -169,22 +168,25 @@ static int take_route(const struct nlmsghdr *message, void *context)
     return 0;
 }
 
-/* Reads again what changed meanwhile: *count goes back to what it was. */
-static int dump(struct nl *host, uint16_t type, size_t header, nl_reply take, struct note *note,
-                size_t *count, struct nl_failure *failure)
+/* What changed meanwhile is read again. */
+static void start_anew(void *context)
 {
-    size_t before = *count;
-    int r = -EINTR;
+    struct note *note = context;
 
-    for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
-        _Alignas(struct nlmsghdr) char buffer[128];
-        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-        message->nlmsg_type = type;
-        (void)mnl_nlmsg_put_extra_header(message, header); /* zeroed: every family */
-        *count = before;
-        r = nl_dump(host, message, take, note, failure);
-    }
-    return failure->code = r;
+    note->record->device_addresses_count = note->addresses_before;
+    note->record->device_routes_count = note->routes_before;
+    note->has_strange_route = false;
+}
+
+static int dump(struct nl *host, uint16_t type, size_t header, nl_reply take, struct note *note,
+                struct nl_failure *failure)
+{
+    struct rtnl_request request;
+
+    (void)rtnl_request_init(&request, type, 0, header); /* zeroed: every family */
+    note->addresses_before = note->record->device_addresses_count;
+    note->routes_before = note->record->device_routes_count;
+    return nl_dump(host, request.message, take, start_anew, note, failure);
 }
 
 static int note_one(struct nl *host, struct record *record, struct record_device *device,
@@ -203,11 +205,9 @@ static int note_one(struct nl *host, struct record *record, struct record_device
     device->mtu = link.mtu;
     device->was_up = link.flags & IFF_UP;
     device->noted_s = (uint64_t)time(NULL);
-    r = dump(host, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &note,
-             &record->device_addresses_count, &failure);
+    r = dump(host, RTM_GETADDR, sizeof(struct ifaddrmsg), take_address, &note, &failure);
     if (r == 0)
-        r = dump(host, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &note,
-                 &record->device_routes_count, &failure);
+        r = dump(host, RTM_GETROUTE, sizeof(struct rtmsg), take_route, &note, &failure);
     if (r == 0 && note.has_strange_route) {
         (void)error_set(error, -EBUSY,
                         "'%s' has a route that netjail could not give back as it was: one over "

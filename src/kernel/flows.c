@@ -153,7 +153,7 @@ int flows_op(struct nl *nl, const struct plan *plan, const struct op *op, struct
     r = nl_dump(nl,
                 nfnl_message(buffer, NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP,
                              family_to_os(family), 0),
-                take_flow, &search, &failure);
+                take_flow, NULL, &search, &failure);
     if (tracks_nothing(r))
         r = 0;
     for (const struct flow *flow = search.flows; flow && r == 0; flow = flow->next)

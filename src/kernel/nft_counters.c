@@ -2,6 +2,7 @@
  * table, which only netjail can have made; it is parsed in netjailctl, never in the supervisor. */
 #include "kernel/nft_counters.h"
 
+#include "base/buf.h"
 #include "kernel/explain.h"
 #include "plan/plan.h"
 
@@ -75,9 +76,20 @@ static bool rule_look(const struct nftnl_rule *rule, struct rule_counter *counte
     return found;
 }
 
-static int take_rule(const struct nlmsghdr *message, void *context)
+static int keep(const struct nlmsghdr *message, void *context)
 {
-    struct reading *reading = context;
+    buf_append(context, message, message->nlmsg_len);
+    buf_append(context, "\0\0\0", -message->nlmsg_len % NLMSG_ALIGNTO);
+    return 0;
+}
+
+static void forget(void *context)
+{
+    buf_free(context);
+}
+
+static int take_rule(const struct nlmsghdr *message, const struct reading *reading)
+{
     struct nftnl_rule *rule = nftnl_rule_alloc();
     struct rule_counter counter = {.verdict = COUNTED_OTHER};
     char where[256] = "";
@@ -103,12 +115,18 @@ int nft_read_counters(struct nl *nl,
                       void *context, struct error *error)
 {
     _Alignas(struct nlmsghdr) char buffer[256];
-    struct reading reading = {.each = each, .context = context};
+    const struct reading reading = {.each = each, .context = context};
+    cleanup_buf struct buf rules = {0}; /* all of them, before anybody is told of one */
     struct nl_failure failure;
     struct nlmsghdr *message = nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETRULE, NFPROTO_INET, 0, 0);
 
     mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE_NAME);
-    return nl_dump(nl, message, take_rule, &reading, &failure) < 0
-               ? explain("read the jail's counters", &failure, error)
-               : 0;
+    int r = nl_dump(nl, message, keep, forget, &rules, &failure);
+    if (r < 0)
+        return explain("read the jail's counters", &failure, error);
+    int left = (int)rules.length;
+    const struct nlmsghdr *rule = (const void *)buf_text(&rules);
+    for (; r == 0 && mnl_nlmsg_ok(rule, left); rule = mnl_nlmsg_next(rule, &left))
+        r = take_rule(rule, &reading);
+    return r < 0 ? error_errno(error, r, "cannot read the jail's counters") : 0;
 }

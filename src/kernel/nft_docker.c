@@ -63,6 +63,13 @@ static int take_rule(const struct nlmsghdr *message, void *context)
     return 0;
 }
 
+static void forget(void *context)
+{
+    struct docker *docker = context;
+
+    docker->count = 0;
+}
+
 static int find(struct nl *nl, struct docker *docker, struct nl_failure *failure)
 {
     _Alignas(struct nlmsghdr) char buffer[256];
@@ -71,7 +78,7 @@ static int find(struct nl *nl, struct docker *docker, struct nl_failure *failure
 
     mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE);
     mnl_attr_put_strz(message, NFTA_RULE_CHAIN, CHAIN);
-    int r = nl_dump(nl, message, take_rule, docker, failure);
+    int r = nl_dump(nl, message, take_rule, forget, docker, failure);
     return r == -ENOENT && docker->op->kind == OP_DOCKER_FORGET ? 0 : r;
 }
 

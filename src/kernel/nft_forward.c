@@ -158,6 +158,20 @@ static void add_fact(const struct search *search, struct facts *facts)
         (const uint8_t *)arena_strndup(facts->arena, buf_text(search->rules), fact->rules_length);
 }
 
+/* Somebody changed the ruleset while it was read. */
+static void forget_rules(void *context)
+{
+    struct search *search = context;
+
+    buf_free(search->rules);
+    search->last_drops = false;
+}
+
+static void forget_chains(void *context)
+{
+    *(struct search *)context = (struct search){0};
+}
+
 static int look_at_rules(struct nl *nl, struct search *search, struct facts *facts,
                          struct nl_failure *failure)
 {
@@ -169,7 +183,7 @@ static int look_at_rules(struct nl *nl, struct search *search, struct facts *fac
     mnl_attr_put_strz(message, NFTA_RULE_TABLE, search->chain->table);
     search->rules = &rules;
     search->last_drops = false;
-    int r = nl_dump(nl, message, take_rule, search, failure);
+    int r = nl_dump(nl, message, take_rule, forget_rules, search, failure);
     if (r == 0 && (search->chain->drops || search->last_drops))
         add_fact(search, facts);
     return r;
@@ -182,7 +196,7 @@ int nft_find_forward(struct nl *nl, struct facts *facts, struct error *error)
     struct nl_failure failure = {0};
     int r =
         nl_dump(nl, nftnl_nlmsg_build_hdr(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC, NLM_F_DUMP, 0),
-                take_chain, &search, &failure);
+                take_chain, forget_chains, &search, &failure);
 
     for (size_t i = 0; r == 0 && i < search.count; i++) {
         search.chain = &search.chains[i];

@@ -281,7 +281,7 @@ static int dump(struct verification *v, uint16_t type, nl_reply reply, const str
         mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set->set.name);
     }
     struct nl_failure failure;
-    int r = nl_dump(v->nl, message, reply, v, &failure);
+    int r = nl_dump(v->nl, message, reply, NULL, v, &failure);
     if (r == 0)
         return 0;
     if (v->error->code < 0)

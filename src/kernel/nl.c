@@ -24,7 +24,12 @@
 
 #define RECEIVE_SIZE   ((size_t)64 * 1024) /* the kernel's dumps use at most 32 kB per message */
 #define RECEIVE_BUFFER (1024 * 1024)
-#define SEND_OVERHEAD  64 /* af_netlink.c keeps 32 bytes of the send buffer back */
+
+/* Dumps that changed while they were read: at once, then with pauses. */
+#define DUMP_TRIES         400
+#define DUMP_TRIES_AT_ONCE 20
+#define DUMP_PAUSE_US      5000
+#define SEND_OVERHEAD      64 /* af_netlink.c keeps 32 bytes of the send buffer back */
 
 static size_t socket_send_limit(int fd)
 {
@@ -252,8 +257,8 @@ int nl_request(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *co
     return converse(nl, message, &talk);
 }
 
-int nl_dump(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *context,
-            struct nl_failure *failure)
+static int dump_once(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *context,
+                     struct nl_failure *failure)
 {
     *failure = (struct nl_failure){0};
     message->nlmsg_seq = nl_take_seq(nl, 1);
@@ -261,6 +266,23 @@ int nl_dump(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *conte
     struct conversation talk = {
         .seq = message->nlmsg_seq, .reply = reply, .context = context, .failure = failure};
     return converse(nl, message, &talk);
+}
+
+int nl_dump(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void (*restart)(void *context),
+            void *context, struct nl_failure *failure)
+{
+    int r = dump_once(nl, message, reply, context, failure);
+
+    /* Others who start and stop jails change the tables without our lock, when they renew. */
+    for (int i = 1; r == -EINTR && restart && i < DUMP_TRIES; i++) {
+        if (i > DUMP_TRIES_AT_ONCE)
+            (void)usleep(DUMP_PAUSE_US); /* an early wake-up only asks again */
+        restart(context);
+        r = dump_once(nl, message, reply, context, failure);
+    }
+    if (r == -EINTR)
+        failure->code = r;
+    return r;
 }
 
 /* Looks for the acknowledgement and the first refusal among the messages of one datagram. */

@@ -49,9 +49,12 @@ int nl_request(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *co
                struct nl_failure *failure);
 
 /* Sends a dump request and gives every message of the answer to `reply`. The kernel may say that
- * the answer changed while it was read (NLM_F_DUMP_INTR): -EINTR, and the caller starts anew. */
-int nl_dump(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void *context,
-            struct nl_failure *failure);
+ * the answer changed while it was read (NLM_F_DUMP_INTR): then restart(context) takes back what
+ * `reply` has done, and it is asked again, some hundred times within about two seconds; -EINTR
+ * after that, or where restart is NULL.
+ */
+int nl_dump(struct nl *nl, struct nlmsghdr *message, nl_reply reply, void (*restart)(void *context),
+            void *context, struct nl_failure *failure);
 
 /* Sends a batch of complete messages in one piece. All replies are there when the send returns;
  * the first refusal fills *failure. Without a refusal the message that asked for an acknowledgement

@@ -1,7 +1,7 @@
 /* What the kernel says about links, addresses and routes: parsing of its messages and dumps.
  *
  * Attributes are checked for their length before they are read; an unknown one is skipped. A dump
- * that changed while it was read (NLM_F_DUMP_INTR) is thrown away and read again, a few times. */
+ * that changed while it was read (NLM_F_DUMP_INTR) is thrown away and read again. */
 #include "kernel/rtnl.h"
 
 #include "kernel/explain.h"
@@ -11,8 +11,6 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
-
-#define DUMP_TRIES 20
 
 static bool get_string(const struct nlattr *attribute, char *text, size_t size)
 {
@@ -132,6 +130,13 @@ bool rtnl_parse_route(const struct nlmsghdr *message, struct rtnl_route *ret_rou
     return true;
 }
 
+static void start_anew(void *context)
+{
+    const struct rtnl_visitor *visitor = context;
+
+    visitor->restart(visitor->context);
+}
+
 /* Messages of other address families than IPv4 and IPv6 are not for us; a malformed link is an
  * error, since a link that is not seen is not checked. */
 static int visit(const struct nlmsghdr *message, void *context)
@@ -154,16 +159,9 @@ static int dump(struct nl *nl, uint16_t type, size_t header_size,
 {
     struct nl_failure failure = {0};
     struct rtnl_visitor copy = *visitor;
-    int r = -EINTR;
-    for (int i = 0; i < DUMP_TRIES && r == -EINTR; i++) {
-        _Alignas(struct nlmsghdr) char buffer[128];
-        struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
-        message->nlmsg_type = type;
-        (void)mnl_nlmsg_put_extra_header(message, header_size); /* zeroed: every family */
-        if (i > 0)
-            visitor->restart(visitor->context);
-        r = nl_dump(nl, message, visit, &copy, &failure);
-    }
+    struct rtnl_request request;
+    (void)rtnl_request_init(&request, type, 0, header_size); /* zeroed: every family */
+    int r = nl_dump(nl, request.message, visit, start_anew, &copy, &failure);
     if (r == 0)
         return 0;
     failure.code = r;

@@ -1,10 +1,11 @@
 /* Questions to the name servers outside the jail.
  *
- * Servers are asked in the order of resolver_servers. Every attempt has a socket of its own (so a
- * port of the kernel's choice), connected to the server (so the kernel lets only its answers in), a
- * random id and random case of letters (0x20); an answer must repeat all of these, or it is not
- * one. A server that does not keep the case is asked again by TCP, as for a truncated answer.
- * SERVFAIL, REFUSED and the like from one server: the next is asked.
+ * Servers are asked in their order, each with a time limit, twice round; one that has just failed
+ * goes last for a while. Every attempt has a socket of its own (so a port of the kernel's choice),
+ * connected to the server (so the kernel lets only its answers in), a random id and random case of
+ * letters (0x20); an answer must repeat all of these, or it is not one. A server that does not keep
+ * the case is asked again by TCP, as for a truncated answer. SERVFAIL, REFUSED and the like from
+ * one server: the next is asked.
  *
  * What must not happen: an answer to another question believed; a question that nobody ends. No
  * privilege; the sockets are in the host's network. */
@@ -20,11 +21,19 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-#define DNS_PORT 53
+#define DNS_PORT      53
+#define ROUNDS        2
+#define FAILED_FOR_MS 15000
+
+struct server {
+    struct addr addr;
+    uint64_t failed_until_ms;
+};
 
 struct upstream {
     struct loop *loop;
-    struct dns_servers servers;
+    struct server servers[DNS_SERVERS_MAX];
+    size_t servers_count;
     unsigned asks;
     uint8_t message[DNS_MESSAGE_MAX];
 };
@@ -45,7 +54,36 @@ void upstream_free(struct upstream *upstream)
 
 void upstream_set_servers(struct upstream *upstream, const struct addr *servers, size_t count)
 {
-    servers_set(&upstream->servers, servers, count);
+    upstream->servers_count = count < DNS_SERVERS_MAX ? count : DNS_SERVERS_MAX;
+    for (size_t i = 0; i < upstream->servers_count; i++)
+        upstream->servers[i] = (struct server){.addr = servers[i]};
+}
+
+/* The first round is short: with the last server silent and the first just started, the command
+ * should still have its answer before the C library gives up (5 s). */
+static unsigned limit_ms(const struct upstream_ask *ask)
+{
+    return ask->attempt < ask->order_count ? 1000 : 2500;
+}
+
+/* Servers that have failed lately go last, for the whole of this question. */
+static void order_servers(struct upstream_ask *ask)
+{
+    const struct upstream *upstream = ask->upstream;
+    uint64_t now_ms = loop_now_ms(upstream->loop);
+
+    ask->order_count = 0;
+    for (int failed = 0; failed < 2; failed++) {
+        for (size_t i = 0; i < upstream->servers_count; i++) {
+            if ((upstream->servers[i].failed_until_ms > now_ms) == failed)
+                ask->order[ask->order_count++] = (uint8_t)i;
+        }
+    }
+}
+
+static struct server *server_of(const struct upstream_ask *ask)
+{
+    return &ask->upstream->servers[ask->order[ask->attempt % ask->order_count] % DNS_SERVERS_MAX];
 }
 
 static void close_attempt(struct upstream_ask *ask)
@@ -80,12 +118,6 @@ void upstream_cancel(struct upstream_ask *ask)
     ask->upstream->asks--;
 }
 
-static void turn(struct upstream_ask *ask)
-{
-    turns_next(&ask->turns, &ask->upstream->servers, loop_now_ms(ask->upstream->loop));
-    ask->by_tcp = ask->tcp_wanted = false;
-}
-
 static bool attempt_begin(struct upstream_ask *ask);
 
 /* Attempts, until one is under way or none is left. */
@@ -93,10 +125,12 @@ static void attempt_next(void *context)
 {
     struct upstream_ask *ask = context;
 
-    while (turns_server(&ask->turns)) {
+    if (ask->attempt == 0 && !ask->tcp_wanted)
+        order_servers(ask);
+    while (ask->attempt < ROUNDS * ask->order_count) {
         if (attempt_begin(ask))
             return;
-        turn(ask);
+        ask->attempt++;
     }
     finish(ask, false);
 }
@@ -105,10 +139,10 @@ static void attempt_next(void *context)
 static void attempt_failed(struct upstream_ask *ask, bool blame)
 {
     if (blame)
-        servers_blame(&ask->upstream->servers, turns_server(&ask->turns),
-                      loop_now_ms(ask->upstream->loop));
+        server_of(ask)->failed_until_ms = loop_now_ms(ask->upstream->loop) + FAILED_FOR_MS;
     close_attempt(ask);
-    turn(ask);
+    ask->by_tcp = ask->tcp_wanted = false;
+    ask->attempt++;
     attempt_next(ask);
 }
 
@@ -255,7 +289,7 @@ static bool write_question(struct upstream_ask *ask)
 
 static bool attempt_begin(struct upstream_ask *ask)
 {
-    const struct addr *addr = turns_server(&ask->turns);
+    const struct addr *addr = &server_of(ask)->addr; /* also one that was listed a moment ago */
     int type = (ask->tcp_wanted ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
     cleanup_fd int fd = socket(addr->family == ADDR_V4 ? AF_INET : AF_INET6, type, 0);
 
@@ -272,7 +306,7 @@ static bool attempt_begin(struct upstream_ask *ask)
         return false;
     }
     (void)take_fd(&fd); /* in ask->source now */
-    loop_arm(ask->upstream->loop, &ask->timer, turns_limit_ms(&ask->turns));
+    loop_arm(ask->upstream->loop, &ask->timer, limit_ms(ask));
     return true;
 }
 
@@ -291,7 +325,7 @@ void upstream_ask(struct upstream *upstream, struct upstream_ask *ask, const str
     ask->timer = (struct loop_timer){.due = attempt_late, .context = ask};
     ask->task = (struct loop_task){.run = full ? too_many : attempt_next, .context = ask};
     ask->active = true;
-    turns_begin(&ask->turns, &upstream->servers, loop_now_ms(upstream->loop));
+    ask->attempt = 0;
     ask->by_tcp = ask->tcp_wanted = false;
     ask->name = *name;
     ask->type = type;
