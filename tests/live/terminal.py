@@ -25,6 +25,17 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
+    def comes(self, pattern, seconds):
+        """Is it there within this time? If so it is taken."""
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.seen):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.fd], [], [], left)[0]:
+                return False
+            self.seen += os.read(self.fd, 4096).decode(errors="replace")
+        self.expect(pattern)
+        return True
+
     def expect(self, pattern, seconds=20):
         end = time.monotonic() + seconds
         while True:
