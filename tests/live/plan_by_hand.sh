@@ -137,6 +137,15 @@ root_recipes_in_the_outside() {
     same_by_hand "$(example macvlan -e '/^param/d' -e 's/\$device/up0/' -e 's|\$address|192.0.2.60/24|' -e 's/\$router/192.0.2.100/')"
 }
 
+root_recipe_with_a_device() {
+    ip link add usb0 type veth peer name far0 netns outside
+    outside ip link set far0 up
+    ip address add 10.77.0.1/24 dev usb0
+    ip address add fd00:77::1/64 dev usb0 nodad
+    ip link set usb0 up
+    same_by_hand "$(example device -e '/^param/d' -e 's/\$device/usb0/' -e 's/\$router/10.77.0.2/')"
+}
+
 root_recipes_to_the_outside() {
     local name
     for name in gateway one-route; do same_by_hand "$(example $name)"; done

@@ -163,19 +163,23 @@ root_macvlan() {
 root_device() {
     ip link add usb0 type veth peer name far0 netns outside
     outside ip address add 10.77.0.2/24 dev far0
+    outside ip address add fd00:77::2/64 dev far0 nodad
     outside ip link set far0 up
     ip address add 10.77.0.1/24 dev usb0
+    ip address add fd00:77::1/64 dev usb0 nodad
     ip link set usb0 up
     local before
-    before=$(ip -4 address show dev usb0)
-    serve_outside tcp 0.0.0.0 7
-    serve_example "$E/device.conf" modem -D device=usb0 -D router=10.77.0.2 -- tcp 0.0.0.0 80
+    before=$(ip -4 address show dev usb0; ip -6 address show dev usb0 scope global)
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    serve_example "$E/device.conf" modem -D device=usb0 -D router=10.77.0.2 -- tcp 0.0.0.0 80 tcp :: 80
     assert_connect ok outside -- tcp 10.77.0.1 80
+    assert_connect ok outside -- tcp fd00:77::1 80
+    assert_connect "ok hello from fd00:77::2 to fd00:77::1" jail_exec modem -- tcp fd00:77::2 7
     assert_connect "ok hello from $INTERNET4 to 10.77.0.1" jail_exec modem -- tcp "$INTERNET4" 7
     assert_lacks "$(ip -br link)" usb0
     end_jail modem
     wait_for 10 eval '[ -z "$(ls /run/netjail 2> /dev/null)" ]'
-    assert_equal "$(ip -4 address show dev usb0)" "$before" 'the device afterwards'
+    assert_equal "$(ip -4 address show dev usb0; ip -6 address show dev usb0 scope global)" "$before" 'the device afterwards'
     ip link del usb0
 }
 
