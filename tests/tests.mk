@@ -23,6 +23,7 @@ check-faults: all
 
 bench: all
 	tests/bench/run $(B)
+	tests/bench/run $(B) relay
 
 try: all
 	tests/try $(B)
