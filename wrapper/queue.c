@@ -34,18 +34,25 @@ void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail)
         plan_forget_queue(plan);
 }
 
-void queue_verdict(void *context, const struct report_verdict *verdict)
+void queue_verdicts(void *context, const struct report_verdicts *report)
 {
     const struct queue *queue = context;
     static const uint32_t codes[] = {
-        [REPORT_VERDICT_DROP] = NF_DROP,
-        [REPORT_VERDICT_ACCEPT] = NF_ACCEPT,
-        [REPORT_VERDICT_REFUSE] = NF_REPEAT, /* through relay_out again, which knows the mark */
+        [VERDICT_PACKET_DROP] = NF_DROP,
+        [VERDICT_PACKET_ACCEPT] = NF_ACCEPT,
+        [VERDICT_PACKET_REFUSE] = NF_REPEAT, /* through relay_out again, which knows the mark */
     };
+    struct nfqueue_verdict verdicts[VERDICTS_PER_REPORT];
 
-    if (queue->fd >= 0 && verdict->verdict < ARRAY_LENGTH(codes))
-        (void)nfqueue_verdict(queue->fd, RELAY_QUEUE, verdict->id, codes[verdict->verdict],
-                              verdict->mark); /* lost: the program sends its packet again */
+    if (queue->fd < 0)
+        return;
+    for (uint32_t i = 0; i < report->count; i++) {
+        const struct packet_verdict *one = &report->verdicts[i];
+
+        verdicts[i] = (struct nfqueue_verdict){one->id, codes[one->kind], one->mark};
+    }
+    /* What is lost: the program sends its packet again. */
+    (void)nfqueue_verdicts(queue->fd, RELAY_QUEUE, verdicts, report->count);
 }
 
 void queue_service_gone(struct queue *queue, struct kernel *kernel)

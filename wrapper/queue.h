@@ -15,8 +15,8 @@ struct queue {
  * failures outside are resets then. Before the rules are loaded. */
 void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail);
 
-/* What the service says about a packet; it was judged by jail/reports.c. */
-void queue_verdict(void *context, const struct report_verdict *verdict);
+/* What the service says about packets; it was judged by jail/reports.c. */
+void queue_verdicts(void *context, const struct report_verdicts *verdicts);
 
 /* The service has gone: nothing waits any more, and what comes now is refused by the jail's rules,
  * since nobody listens. `kernel` has the jail's nftables socket. */

@@ -199,7 +199,7 @@ static int start_talk(struct run *run)
     run->talk.jail_name = run->claim.name;
     run->talk.leases = run->claim.directory;
     run->talk.events = &run->events;
-    run->talk.verdict = queue_verdict;
+    run->talk.verdicts = queue_verdicts;
     run->talk.context = &run->queue;
     return talk_begin(&run->talk, &run->error);
 }

@@ -98,9 +98,9 @@ static void take_report(struct talk *talk, const union report_message *message)
     case REPORT_JAIL:
         talk_jail_asked(talk, message->jail.name);
         return;
-    case REPORT_VERDICT:
-        if (talk->verdict)
-            talk->verdict(talk->context, &message->verdict);
+    case REPORT_VERDICTS:
+        if (talk->verdicts)
+            talk->verdicts(talk->context, &message->verdicts);
         return;
     default:
         return;

@@ -35,7 +35,7 @@ struct talk {
     struct talk_jail *jails;
     size_t jails_count;
     /* What the service says about packets in the queue; NULL: nobody has one. */
-    void (*verdict)(void *context, const struct report_verdict *verdict);
+    void (*verdicts)(void *context, const struct report_verdicts *verdicts);
     void *context;
 };
 

@@ -62,14 +62,30 @@ static bool check_pins(struct reports *reports, const union report_message *mess
                    (PINS_PER_REPORT - pins->count) * sizeof pins->addrs[0]);
 }
 
-static bool check_verdict(struct reports *reports, const union report_message *message)
+static bool verdict_is_valid(const struct packet_verdict *verdict)
 {
-    const struct report_verdict *verdict = &message->verdict;
-    bool refuses = verdict->verdict == REPORT_VERDICT_REFUSE;
+    bool refuses = verdict->kind == VERDICT_PACKET_REFUSE;
 
-    return reports->verdicts && verdict->verdict <= REPORT_VERDICT_REFUSE &&
+    return verdict->kind <= VERDICT_PACKET_REFUSE &&
            (refuses ? verdict->mark >= RELAY_REFUSAL_FIRST && verdict->mark <= RELAY_REFUSAL_LAST
                     : verdict->mark == 0);
+}
+
+/* Each verdict costs as much as a report of its own. */
+static bool check_verdicts(struct reports *reports, const union report_message *message)
+{
+    const struct report_verdicts *verdicts = &message->verdicts;
+
+    if (!reports->verdicts || verdicts->count == 0 || verdicts->count > VERDICTS_PER_REPORT ||
+        verdicts->count - 1 > reports->credit)
+        return false;
+    reports->credit -= verdicts->count - 1;
+    for (uint32_t i = 0; i < verdicts->count; i++) {
+        if (!verdict_is_valid(&verdicts->verdicts[i]))
+            return false;
+    }
+    return is_zero((const uint8_t *)&verdicts->verdicts[verdicts->count],
+                   (VERDICTS_PER_REPORT - verdicts->count) * sizeof verdicts->verdicts[0]);
 }
 
 /* A jail's name is a file's name, too: letters, digits, '.', '_' and '-'. */
@@ -95,7 +111,7 @@ static const struct {
 } rules[] = {
     [REPORT_READY] = {sizeof(struct report), STATE(SERVICE_STARTING), check_ready},
     [REPORT_PINS] = {sizeof(struct report_pins), STATE(SERVICE_SERVING), check_pins},
-    [REPORT_VERDICT] = {sizeof(struct report_verdict), STATE(SERVICE_SERVING), check_verdict},
+    [REPORT_VERDICTS] = {sizeof(struct report_verdicts), STATE(SERVICE_SERVING), check_verdicts},
     [REPORT_JAIL] = {sizeof(struct report_jail), STATE(SERVICE_SERVING), check_jail},
 };
 

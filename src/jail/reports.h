@@ -33,7 +33,7 @@ union report_message {
     uint32_t kind;
     struct report report;
     struct report_pins pins;
-    struct report_verdict verdict;
+    struct report_verdicts verdicts;
     struct report_jail jail;
 };
 

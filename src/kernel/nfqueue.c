@@ -16,6 +16,9 @@
 #include <stddef.h>
 #include <sys/socket.h>
 
+/* One message: headers (16 + 4 bytes), the verdict (4 + 8), the mark (4 + 4). */
+#define VERDICT_SIZE 40
+
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error)
 {
     char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
@@ -42,15 +45,23 @@ int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *err
     return 0;
 }
 
-int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark)
+int nfqueue_verdicts(int fd, uint16_t number, const struct nfqueue_verdict *verdicts, size_t count)
 {
-    char buffer[256] __attribute__((aligned(NLMSG_ALIGNTO)));
-    struct nlmsghdr *header =
-        nfnl_message(buffer, NFNL_SUBSYS_QUEUE, NFQNL_MSG_VERDICT, 0, AF_UNSPEC, number);
-    struct nfqnl_msg_verdict_hdr judgement = {.verdict = htonl(verdict), .id = htonl(id)};
+    char buffer[NFQUEUE_VERDICTS_MAX * VERDICT_SIZE] __attribute__((aligned(NLMSG_ALIGNTO)));
+    size_t length = 0;
 
-    mnl_attr_put(header, NFQA_VERDICT_HDR, sizeof judgement, &judgement);
-    if (mark)
-        mnl_attr_put_u32(header, NFQA_MARK, htonl(mark));
-    return send(fd, header, header->nlmsg_len, MSG_DONTWAIT) < 0 ? -errno : 0;
+    if (count > NFQUEUE_VERDICTS_MAX)
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++) {
+        struct nlmsghdr *header = nfnl_message(buffer + length, NFNL_SUBSYS_QUEUE,
+                                               NFQNL_MSG_VERDICT, 0, AF_UNSPEC, number);
+        struct nfqnl_msg_verdict_hdr verdict = {.verdict = htonl(verdicts[i].verdict),
+                                                .id = htonl(verdicts[i].id)};
+
+        mnl_attr_put(header, NFQA_VERDICT_HDR, sizeof verdict, &verdict);
+        if (verdicts[i].mark)
+            mnl_attr_put_u32(header, NFQA_MARK, htonl(verdicts[i].mark));
+        length += NLMSG_ALIGN(header->nlmsg_len);
+    }
+    return send(fd, buffer, length, MSG_DONTWAIT) < 0 ? -errno : 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/diag.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define NFQUEUE_LENGTH 16384 /* packets that may wait */
@@ -12,6 +13,14 @@
  * each packet come with it. Needs CAP_NET_ADMIN over the jail. */
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error);
 
-/* The verdict for packet `id`: NF_DROP, NF_ACCEPT or, with the mark, NF_REPEAT. Never waits. There
- * is no answer; a verdict for a packet that is not there is none. 0 or a negative errno. */
-int nfqueue_verdict(int fd, uint16_t number, uint32_t id, uint32_t verdict, uint32_t mark);
+struct nfqueue_verdict {
+    uint32_t id;
+    uint32_t verdict; /* NF_DROP, NF_ACCEPT, NF_REPEAT */
+    uint32_t mark;    /* 0: none */
+};
+
+#define NFQUEUE_VERDICTS_MAX 64
+
+/* The verdicts for at most NFQUEUE_VERDICTS_MAX packets, in one message. Never waits. There is no
+ * answer; a verdict for a packet that is not there is none. 0 or a negative errno. */
+int nfqueue_verdicts(int fd, uint16_t number, const struct nfqueue_verdict *verdicts, size_t count);

@@ -54,6 +54,9 @@ struct service_config {
     uint32_t known_count;   /* struct known_range */
     uint64_t policy_length; /* bytes of policy/transcript.h; 0: the service decides nothing */
     uint32_t connection_limit;
+    uint32_t rate_count; /* new connections and flows in rate_unit_s; 0: any number */
+    uint32_t rate_unit_s;
+    uint32_t rate_burst;
     bool limit_given;          /* by the policy: said when descriptors do not suffice for it */
     bool relay;                /* RELAY_FDS descriptors follow the listeners */
     bool queues;               /* the first of them is bound */
@@ -80,7 +83,7 @@ enum init_request {
 enum report_kind {
     REPORT_READY = 1, /* struct report: it listens to everything */
     REPORT_PINS,      /* struct report_pins: addresses of a name, to be admitted for a while */
-    REPORT_VERDICT,   /* struct report_verdict: what becomes of a packet that waits in the queue */
+    REPORT_VERDICTS,  /* struct report_verdicts: what becomes of packets that wait in the queue */
     REPORT_JAIL,      /* struct report_jail: which addresses has this running jail? */
 };
 
@@ -104,17 +107,24 @@ struct report_pins {
     struct addr addrs[PINS_PER_REPORT]; /* zeroes behind the last */
 };
 
-struct report_verdict {
-    uint32_t kind;
-    uint32_t id;      /* of the packet in the queue */
-    uint32_t verdict; /* enum report_verdict_kind */
-    uint32_t mark;    /* REFUSE; else 0 */
+enum verdict_kind {
+    VERDICT_PACKET_DROP,
+    VERDICT_PACKET_ACCEPT,
+    VERDICT_PACKET_REFUSE, /* with a mark of enum relay_refusal (policy/relay.h) */
 };
 
-enum report_verdict_kind {
-    REPORT_VERDICT_DROP,
-    REPORT_VERDICT_ACCEPT,
-    REPORT_VERDICT_REFUSE, /* with a mark of enum relay_refusal (policy/relay.h) */
+struct packet_verdict {
+    uint32_t id;   /* of the packet in the queue */
+    uint32_t kind; /* enum verdict_kind */
+    uint32_t mark; /* VERDICT_PACKET_REFUSE; else 0 */
+};
+
+#define VERDICTS_PER_REPORT 32
+
+struct report_verdicts {
+    uint32_t kind;
+    uint32_t count;                                      /* 1..VERDICTS_PER_REPORT */
+    struct packet_verdict verdicts[VERDICTS_PER_REPORT]; /* zeroes behind the last */
 };
 
 #define REPORT_NAME_SIZE 64 /* JAIL_NAME_MAX + 1 */

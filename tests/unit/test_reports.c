@@ -219,35 +219,52 @@ static void test_notices(void **state)
 
 static void test_verdicts(void **state)
 {
-    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_ACCEPT, 0};
+    struct report_verdicts report = {REPORT_VERDICTS, 1, {{1, VERDICT_PACKET_ACCEPT, 0}}};
+    struct packet_verdict *verdict = &report.verdicts[0];
     static const struct {
-        uint32_t verdict;
+        uint32_t kind;
         uint32_t mark;
         int code;
     } cases[] = {
-        {REPORT_VERDICT_DROP, 0, 0},
-        {REPORT_VERDICT_REFUSE, RELAY_REFUSED, 0},
-        {REPORT_VERDICT_REFUSE, RELAY_PROHIBITED, 0},
-        {REPORT_VERDICT_REFUSE, RELAY_REFUSAL_LAST + 1, -EPROTO},
-        {REPORT_VERDICT_REFUSE, 0, -EPROTO},
-        {REPORT_VERDICT_ACCEPT, RELAY_REFUSED, -EPROTO},
-        {REPORT_VERDICT_REFUSE + 1, 0, -EPROTO},
+        {VERDICT_PACKET_DROP, 0, 0},
+        {VERDICT_PACKET_REFUSE, RELAY_REFUSED, 0},
+        {VERDICT_PACKET_REFUSE, RELAY_PROHIBITED, 0},
+        {VERDICT_PACKET_REFUSE, RELAY_REFUSAL_LAST + 1, -EPROTO},
+        {VERDICT_PACKET_REFUSE, 0, -EPROTO},
+        {VERDICT_PACKET_ACCEPT, RELAY_REFUSED, -EPROTO},
+        {VERDICT_PACKET_REFUSE + 1, 0, -EPROTO},
     };
 
     (void)state;
-    give(&verdict, sizeof verdict);
+    give(&report, sizeof report);
     assert_int_equal(receive(), -EPROTO); /* there is no queue */
     reports.verdicts = true;
     reports.state = SERVICE_SERVING;
-    give(&verdict, sizeof verdict);
+    give(&report, sizeof report);
     assert_int_equal(receive(), 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reports.state = SERVICE_SERVING;
-        verdict.verdict = cases[i].verdict;
-        verdict.mark = cases[i].mark;
-        give(&verdict, sizeof verdict);
+        verdict->kind = cases[i].kind;
+        verdict->mark = cases[i].mark;
+        give(&report, sizeof report);
         assert_int_equal(receive(), cases[i].code);
     }
+    *verdict = (struct packet_verdict){1, VERDICT_PACKET_DROP, 0};
+    for (size_t i = 0; i < 4; i++) {
+        static const uint32_t counts[] = {0, VERDICTS_PER_REPORT, 2, VERDICTS_PER_REPORT + 1};
+
+        reports.state = SERVICE_SERVING;
+        report.count = counts[i];
+        report.verdicts[3].id = i == 2 ? 7 : 0; /* behind the last */
+        give(&report, sizeof report);
+        assert_int_equal(receive(), i == 1 ? 0 : -EPROTO);
+    }
+    reports.state = SERVICE_SERVING;
+    reports.credit = VERDICTS_PER_REPORT - 1; /* each verdict costs */
+    report.count = VERDICTS_PER_REPORT;
+    report.verdicts[3].id = 0;
+    give(&report, sizeof report);
+    assert_int_equal(receive(), -EPROTO);
 }
 
 static void test_jail_names(void **state)
@@ -282,22 +299,22 @@ static void test_jail_names(void **state)
 
 static void test_rate(void **state)
 {
-    struct report_verdict verdict = {REPORT_VERDICT, 1, REPORT_VERDICT_DROP, 0};
+    struct report_verdicts report = {REPORT_VERDICTS, 1, {{1, VERDICT_PACKET_DROP, 0}}};
     union report_message message;
 
     (void)state;
     reports.verdicts = true;
     for (int i = 0; i < REPORTS_BURST; i++) {
-        give(&verdict, sizeof verdict);
+        give(&report, sizeof report);
         assert_int_equal(receive_at(1000, &message), 0);
     }
-    give(&verdict, sizeof verdict);
+    give(&report, sizeof report);
     assert_int_equal(receive_at(1001, &message), 0); /* time has passed */
     for (int i = 1; i < REPORTS_PER_SECOND / 1000; i++) {
-        give(&verdict, sizeof verdict);
+        give(&report, sizeof report);
         assert_int_equal(receive_at(1001, &message), 0);
     }
-    give(&verdict, sizeof verdict);
+    give(&report, sizeof report);
     assert_int_equal(receive_at(1000, &message),
                      -EPROTO); /* a clock that goes back gives nothing */
 }
