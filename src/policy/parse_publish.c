@@ -176,14 +176,28 @@ int parse_expose(struct parser *parser, void *context)
     return 0;
 }
 
+static int parse_limit_rate(struct parser *parser)
+{
+    struct policy *policy = parser->policy;
+    bool given = policy->connection_rate.given;
+
+    if (parser_set_flag(parser, &given, &policy->connection_rate_where, parser->statement,
+                        "'limit rate'") < 0)
+        return -EINVAL;
+    return parser_rate(parser, 100, &policy->connection_rate);
+}
+
 int parse_limit(struct parser *parser, void *context)
 {
     struct policy *policy = parser->policy;
     uint64_t limit;
 
     (void)context; /* statements have none */
+    if (parser_accept_word(parser, "rate"))
+        return parse_limit_rate(parser);
     if (!parser_accept_word(parser, "connections"))
-        return parser_expected(parser, "'connections'", "limit connections NUMBER");
+        return parser_expected(parser, "'connections' or 'rate'",
+                               "limit connections NUMBER, limit rate NUMBER/second");
     if (parser_set_flag(parser, &policy->connection_limit_given, &policy->connection_limit_where,
                         parser->statement, "'limit connections'") < 0 ||
         parser_number(parser, "the limit", 1, 1000000, &limit) < 0)

@@ -210,15 +210,12 @@ static int rate_word(struct parser *parser, const struct token *word, struct rat
     return 0;
 }
 
-static int clause_rate(struct parser *parser, void *context)
+int parser_rate(struct parser *parser, uint32_t usual_burst, struct rate *ret_rate)
 {
-    struct rule *rule = context;
-    struct rate rate = {.given = true, .burst = 5};
+    struct rate rate = {.given = true, .burst = usual_burst};
     struct token word;
     uint64_t burst;
 
-    if (rule->rate.given)
-        return parser_error(parser, parser->token.where, NULL, "'rate' is given twice");
     if (parser_word(parser, "a rate", &word) < 0 || rate_word(parser, &word, &rate) < 0)
         return -EINVAL;
     if (parser_accept_word(parser, "burst")) {
@@ -226,8 +223,17 @@ static int clause_rate(struct parser *parser, void *context)
             return -EINVAL;
         rate.burst = (uint32_t)burst;
     }
-    rule->rate = rate;
+    *ret_rate = rate;
     return 0;
+}
+
+static int clause_rate(struct parser *parser, void *context)
+{
+    struct rule *rule = context;
+
+    if (rule->rate.given)
+        return parser_error(parser, parser->token.where, NULL, "'rate' is given twice");
+    return parser_rate(parser, 5, &rule->rate);
 }
 
 static int clause_log(struct parser *parser, void *context)

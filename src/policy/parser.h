@@ -104,6 +104,8 @@ int parser_expect_end(struct parser *parser);
 int parser_word(struct parser *parser, const char *what, struct token *ret_word);
 /* The same as a string in the arena. */
 int parser_string(struct parser *parser, const char *what, const char **ret_text);
+/* "N/second [burst N]", also per minute and hour. */
+int parser_rate(struct parser *parser, uint32_t usual_burst, struct rate *ret_rate);
 /* A decimal number minimum..maximum. */
 int parser_number(struct parser *parser, const char *what, uint64_t minimum, uint64_t maximum,
                   uint64_t *ret_number);

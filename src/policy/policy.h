@@ -295,6 +295,8 @@ struct policy {
     size_t publishes_count, publishes_capacity;
     struct expose *exposes;
     size_t exposes_count, exposes_capacity;
+    struct rate connection_rate; /* `limit rate`; default: any number */
+    struct position connection_rate_where;
     uint32_t connection_limit; /* default 10,000 */
     bool connection_limit_given;
     struct position connection_limit_where;

@@ -121,6 +121,8 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
         return INVALID(error, "a relay without a policy");
     if (ret_config->connection_limit == 0)
         return INVALID(error, "the connection limit is 0");
+    if (ret_config->rate_count > 0 && (ret_config->rate_unit_s == 0 || ret_config->rate_burst == 0))
+        return INVALID(error, "a rate without its time");
     if (!name_is_valid(ret_config->jail_name, sizeof ret_config->jail_name))
         return INVALID(error, "the jail's name is not one");
     if (!memchr(ret_config->policy_name, 0, sizeof ret_config->policy_name))

@@ -78,17 +78,36 @@ int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
     return 0;
 }
 
-void loop_unwatch(struct loop *loop, struct loop_source *source)
+void loop_forget(struct loop *loop, struct loop_source *source)
 {
-    if (!source->watched)
-        return;
     source->watched = false;
-    /* Can only fail where the descriptor is not watched, which is what we want. */
-    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
     for (int i = loop->event_next; i < loop->event_count; i++) {
         if (loop->events[i].data.ptr == source)
             loop->events[i].data.ptr = NULL;
     }
+}
+
+void loop_unwatch(struct loop *loop, struct loop_source *source)
+{
+    if (!source->watched)
+        return;
+    /* Can only fail where the descriptor is not watched, which is what we want. */
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    loop_forget(loop, source);
+}
+
+int loop_hand_over(struct loop *loop, struct loop_source *from, struct loop_source *to,
+                   uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = to};
+
+    if (!from->watched)
+        return loop_watch(loop, to, events);
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, from->fd, &event) < 0)
+        return -errno;
+    loop_forget(loop, from);
+    to->watched = true;
+    return 0;
 }
 
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms)

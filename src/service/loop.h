@@ -42,6 +42,15 @@ int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events);
 /* Stops; no callback of this source comes after it, also none that epoll has already reported. */
 void loop_unwatch(struct loop *loop, struct loop_source *source);
 
+/* The same for a descriptor that the caller closes right away and that nobody else has a copy of:
+ * the kernel then forgets it by itself. */
+void loop_forget(struct loop *loop, struct loop_source *source);
+
+/* What `from` watches is watched by `to` from now on, for `events`; what is ready already is
+ * reported again. 0 or a negative errno: `from` watches on. */
+int loop_hand_over(struct loop *loop, struct loop_source *from, struct loop_source *to,
+                   uint32_t events);
+
 /* (Re)arms the timer `delay_ms` from now. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms);
 void loop_disarm(struct loop *loop, struct loop_timer *timer);

@@ -18,6 +18,7 @@
 #include "service/config.h"
 #include "service/denials.h"
 #include "service/judge.h"
+#include "service/limits.h"
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/relay.h"
@@ -47,11 +48,14 @@
 #define SERVICE_USER "netjail-service" /* not in the group netjail, which may write leases */
 #define SERVICE_UID  61180
 
-/* Descriptors of one connection (two sockets, two pipes) and of one UDP flow; and what the service
- * needs besides: its own, the stock of jail sockets, idle pipes. */
-#define CONNECTION_FDS 6
-#define FLOW_FDS       2
-#define OTHER_FDS      256
+/* What the service needs besides connections and flows: its own descriptors, the stock of jail
+ * sockets, name servers that are asked; and pipes, a share of what there is. As root it asks for as
+ * many descriptors as the default limits need. */
+#define OTHER_FDS   192
+#define PIPES_MAX   256
+#define PIPES_MIN   8
+#define PIPES_SHARE 16
+#define WANTED_FDS  65536
 
 /* After the jail's end: how long connections may deliver what they hold, and how often we look. */
 #define DRAIN_MAX_MS  1000
@@ -64,6 +68,7 @@ struct service {
     struct loop *loop;
     struct service_log log;
     struct supply *supply;
+    struct limits limits;
     struct tcp_relay *tcp;
     struct relay *relay; /* NULL: the jail's own connections are not carried */
     int route_fd;        /* of the host, for the relay; -1: none */
@@ -154,8 +159,14 @@ static void raise_descriptor_limit(void)
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return;
+    if (limit.rlim_max < WANTED_FDS) {
+        const struct rlimit wanted = {WANTED_FDS, WANTED_FDS};
+
+        if (setrlimit(RLIMIT_NOFILE, &wanted) == 0) /* as root */
+            return;
+    }
     limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* fit_limit() looks at what we have in the end */
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* fit_limits() looks at what we have in the end */
 }
 
 /* Is `id` a user of this user namespace? In a container or below `unshare -r` it may not be. */
@@ -236,7 +247,6 @@ static void jail_ended(void *context)
     struct service *service = context;
 
     tcp_relay_close_listeners(service->tcp);
-    relay_close_listeners(service->relay);
     service->drain_end_ms = loop_now_ms(service->loop) + DRAIN_MAX_MS;
     service->drain_timer = (struct loop_timer){.due = drain, .context = service};
     drain(service);
@@ -257,20 +267,36 @@ static void supervisor_spoke(void *context, uint32_t events)
         resolver_notice(service->resolver, &notice, (size_t)size);
 }
 
-/* As many connections as the descriptors suffice for in any case, so that they never run out. */
-static uint32_t fit_limit(const struct service_config *config)
+/* As many connections and flows as the descriptors suffice for in any case, so that they never run
+ * out. Returns for how many pipes there are some, too. */
+static uint32_t fit_limits(struct service *service)
 {
+    const struct service_config *config = &service->setup.config;
     struct rlimit limit = {.rlim_cur = 1024};
-    rlim_t available;
+    rlim_t available = 0;
+    rlim_t pipes;
 
     (void)getrlimit(RLIMIT_NOFILE, &limit); /* the default is what POSIX promises */
-    available = limit.rlim_cur > config->listener_count + OTHER_FDS
-                    ? limit.rlim_cur - config->listener_count - OTHER_FDS
-                    : 0;
-    available /= CONNECTION_FDS + FLOW_FDS;
-    if (available == 0)
-        available = 1;
-    return available < config->connection_limit ? (uint32_t)available : config->connection_limit;
+    if (limit.rlim_cur > UINT32_MAX)
+        limit.rlim_cur = UINT32_MAX;
+    if (limit.rlim_cur > config->listener_count + OTHER_FDS)
+        available = limit.rlim_cur - config->listener_count - OTHER_FDS;
+    pipes = available / PIPES_SHARE;
+    pipes = pipes > PIPES_MAX ? PIPES_MAX : pipes < PIPES_MIN ? PIPES_MIN : pipes;
+    available = available > pipes * 2 ? available - pipes * 2 : 0;
+    service->limits = (struct limits){
+        .loop = service->loop,
+        .log = &service->log,
+        .connections = config->connection_limit,
+        .places = available >= LIMITS_FDS ? (uint32_t)(available / LIMITS_FDS) : 1,
+        .rate_count = config->rate_count,
+        .rate_unit_s = config->rate_unit_s,
+        .rate_burst = config->rate_burst,
+    };
+    if (config->limit_given && service->limits.places < config->connection_limit)
+        service_log_limit(&service->log, "open files (ulimit -n) suffice for %u connections only",
+                          service->limits.places);
+    return (uint32_t)pipes;
 }
 
 static int take_listeners(struct service *service, struct error *error)
@@ -300,7 +326,7 @@ static int start_log(struct service *service, struct error *error)
                         config->policy_name, config->log_json, &service->denials, error);
 }
 
-static int start_relay(struct service *service, uint32_t limit, struct error *error)
+static int start_relay(struct service *service, struct error *error)
 {
     const struct relay_ground ground = {
         .loop = service->loop,
@@ -308,7 +334,7 @@ static int start_relay(struct service *service, uint32_t limit, struct error *er
         .log = &service->log,
         .judge = service->judge,
         .tcp = service->tcp,
-        .limit = limit,
+        .limits = &service->limits,
         .report_fd = SERVICE_REPORT_FD,
         .queues = service->setup.config.queues,
     };
@@ -325,23 +351,20 @@ static int start_relay(struct service *service, uint32_t limit, struct error *er
 
 static int start_relays(struct service *service, struct error *error)
 {
-    uint32_t limit = fit_limit(&service->setup.config);
+    uint32_t pipes = fit_limits(service);
     int code =
         supply_open(service->loop, SERVICE_INIT_FD, jail_ended, service, &service->supply, error);
 
-    if (service->setup.config.limit_given && limit < service->setup.config.connection_limit)
-        service_log_limit(&service->log, "open files (ulimit -n) suffice for %u connections only",
-                          limit);
     if (code == 0)
-        code = tcp_relay_new(service->loop, service->supply, &service->log, limit, &service->tcp,
-                             error);
+        code = tcp_relay_new(service->loop, service->supply, &service->log, &service->limits, pipes,
+                             &service->tcp, error);
     if (code == 0)
-        code = udp_relay_new(service->loop, service->supply, &service->log, limit, &service->udp,
-                             error);
+        code = udp_relay_new(service->loop, service->supply, &service->log, &service->limits,
+                             &service->udp, error);
     if (code == 0)
         code = take_listeners(service, error);
     if (code == 0)
-        code = start_relay(service, limit, error);
+        code = start_relay(service, error);
     return code;
 }
 

@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void pipes_init(struct pipes *pipes)
+void pipes_init(struct pipes *pipes, size_t count_max)
 {
+    pipes->count = 0;
+    pipes->count_max = count_max;
     TAILQ_INIT(&pipes->idle);
     pipes->idle_count = 0;
     pipes->grown_count = 0;
@@ -25,6 +27,7 @@ static void pipe_close(struct pipes *pipes, struct relay_pipe *relay_pipe)
     (void)close(relay_pipe->read_fd); /* pipes hold nothing that close could lose */
     (void)close(relay_pipe->write_fd);
     free(relay_pipe);
+    pipes->count--;
 }
 
 void pipes_close_idle(struct pipes *pipes)
@@ -49,13 +52,14 @@ struct relay_pipe *pipes_take(struct pipes *pipes)
         pipes->idle_count--;
         return relay_pipe;
     }
-    relay_pipe = calloc(1, sizeof *relay_pipe);
+    relay_pipe = pipes->count < pipes->count_max ? calloc(1, sizeof *relay_pipe) : NULL;
     if (!relay_pipe)
         return NULL;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
         free(relay_pipe);
         return NULL;
     }
+    pipes->count++;
     capacity = fcntl(ends[0], F_GETPIPE_SZ);
     relay_pipe->read_fd = ends[0];
     relay_pipe->write_fd = ends[1];

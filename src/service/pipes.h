@@ -18,6 +18,8 @@ TAILQ_HEAD(pipe_list, relay_pipe);
 struct pipes {
     struct pipe_list idle;
     size_t idle_count;
+    size_t count; /* all that exist */
+    size_t count_max;
     size_t grown_count; /* pipes of PIPE_CAPACITY_MAX, idle ones included */
 };
 
@@ -25,10 +27,11 @@ struct pipes {
 #define PIPES_IDLE_MAX    64
 #define PIPES_GROWN_MAX   64
 
-void pipes_init(struct pipes *pipes);
+/* `count_max`: as many as descriptors are kept free for, two each. */
+void pipes_init(struct pipes *pipes, size_t count_max);
 void pipes_close_idle(struct pipes *pipes);
 
-/* An empty pipe, or NULL (no descriptors, no memory). */
+/* An empty pipe, or NULL: there are as many as there may be, or no memory. */
 struct relay_pipe *pipes_take(struct pipes *pipes);
 /* Gives an empty pipe back; `is_empty` false: it is closed with what is in it. */
 void pipes_give(struct pipes *pipes, struct relay_pipe *relay_pipe, bool is_empty);

@@ -5,19 +5,26 @@
  * source is passed on as an end (half-close) when the pipe is empty. EAGAIN of a splice from the
  * socket means "nothing there" only when the pipe is empty, else it may mean "pipe full"; so the
  * pipe is emptied and the socket asked again before we wait, which is what edge-triggered epoll
- * needs. No privilege. */
+ * needs.
+ *
+ * Without a pipe (peers that do not read may hold all there are) bytes are copied: they are looked
+ * at, sent, and only what was sent is taken from the source. So nothing has to be kept here, and
+ * nothing is lost. No privilege. */
 #include "service/pump.h"
 
 #include "service/pipes.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* Bytes and steps of one turn: a fast connection keeps the others waiting a few ms at most, also
  * when its peer sends single bytes. */
 #define TURN_BYTES ((size_t)2 * 1024 * 1024)
 #define TURN_STEPS 64
+
+#define COPY_BYTES 65536
 
 void pump_close(struct pump *pump, struct pipes *pipes)
 {
@@ -28,16 +35,12 @@ void pump_close(struct pump *pump, struct pipes *pipes)
 }
 
 /* Source to pipe. PUMP_MORE: go on with the pipe. */
-static enum pump_result fill(struct pump *pump, struct pipes *pipes, int source)
+static enum pump_result fill(struct pump *pump, int source, struct pipes *pipes)
 {
     ssize_t moved;
 
     if (pump->source_ended)
         return PUMP_MORE;
-    if (!pump->pipe)
-        pump->pipe = pipes_take(pipes);
-    if (!pump->pipe)
-        return PUMP_ERROR;
     moved = splice(source, NULL, pump->pipe->write_fd, NULL, PIPE_CAPACITY_MAX,
                    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (moved > 0) {
@@ -63,6 +66,7 @@ static enum pump_result drain(struct pump *pump, int destination, size_t *moved_
         return PUMP_MORE;
     moved = splice(pump->pipe->read_fd, NULL, destination, NULL, pump->pending,
                    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    pump->is_blocked = moved < 0 && errno == EAGAIN;
     if (moved > 0) {
         pump->pending -= (size_t)moved;
         *moved_total += (size_t)moved;
@@ -71,6 +75,56 @@ static enum pump_result drain(struct pump *pump, int destination, size_t *moved_
     if (moved < 0 && errno == EINTR)
         return PUMP_MORE;
     return moved < 0 && errno == EAGAIN ? PUMP_WAIT : PUMP_ERROR;
+}
+
+/* Takes `count` bytes that were looked at from the source. */
+static bool discard(int source, uint8_t *buffer, size_t count)
+{
+    while (count > 0) {
+        ssize_t gone = recv(source, buffer, count, MSG_DONTWAIT | MSG_TRUNC);
+
+        if (gone <= 0)
+            return false;
+        count -= (size_t)gone;
+    }
+    return true;
+}
+
+/* Socket to socket without a pipe. PUMP_MORE: something was moved, or the source has ended. */
+static enum pump_result copy(struct pump *pump, int source, int destination, size_t *moved_total)
+{
+    static uint8_t buffer[COPY_BYTES]; /* one thread */
+    ssize_t there = recv(source, buffer, sizeof buffer, MSG_DONTWAIT | MSG_PEEK);
+    ssize_t sent;
+
+    if (there == 0)
+        pump->source_ended = true;
+    if (there == 0 || (there < 0 && errno == EINTR))
+        return PUMP_MORE;
+    if (there < 0)
+        return errno == EAGAIN ? PUMP_WAIT : PUMP_ERROR;
+    sent = send(destination, buffer, (size_t)there, MSG_DONTWAIT | MSG_NOSIGNAL);
+    pump->is_blocked = sent < 0 && errno == EAGAIN;
+    if (sent < 0)
+        return errno == EINTR ? PUMP_MORE : errno == EAGAIN ? PUMP_WAIT : PUMP_ERROR;
+    *moved_total += (size_t)sent;
+    return discard(source, buffer, (size_t)sent) ? PUMP_MORE : PUMP_ERROR;
+}
+
+/* One step: as much as fits at once. */
+static enum pump_result step(struct pump *pump, struct pipes *pipes, int source, int destination,
+                             size_t *moved_total)
+{
+    enum pump_result result;
+
+    if (!pump->pipe && !pump->source_ended)
+        pump->pipe = pipes_take(pipes);
+    if (!pump->pipe)
+        return copy(pump, source, destination, moved_total);
+    result = fill(pump, source, pipes);
+    if (result == PUMP_WAIT)
+        pump_close(pump, pipes);
+    return result == PUMP_MORE ? drain(pump, destination, moved_total) : result;
 }
 
 static enum pump_result pass_on_end(struct pump *pump, struct pipes *pipes, int destination)
@@ -88,13 +142,9 @@ enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, in
 
     if (pump->done)
         return PUMP_DONE;
-    for (int step = 0; step < TURN_STEPS && moved < TURN_BYTES; step++) {
-        enum pump_result result = fill(pump, pipes, source);
+    for (int steps = 0; steps < TURN_STEPS && moved < TURN_BYTES; steps++) {
+        enum pump_result result = step(pump, pipes, source, destination, &moved);
 
-        if (result == PUMP_WAIT)
-            pump_close(pump, pipes);
-        if (result == PUMP_MORE)
-            result = drain(pump, destination, &moved);
         if (result != PUMP_MORE)
             return result;
         if (pump->source_ended && pump->pending == 0)

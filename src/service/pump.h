@@ -10,6 +10,7 @@ struct relay_pipe;
 struct pump {
     struct relay_pipe *pipe; /* held only while bytes are in it */
     size_t pending;          /* bytes in the pipe */
+    bool is_blocked;         /* the destination took no more when it was asked last */
     bool source_ended;
     bool done; /* and the end was passed on */
 };

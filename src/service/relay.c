@@ -1,6 +1,6 @@
 /* The parts of the relay put together, and the queue's packets handed to those who know them.
  *
- * Order: what decides (reach), what tells verdicts, what carries TCP and UDP; then the
+ * Order: what decides (reach), what tells verdicts, what carries TCP, UDP and pings; then the
  * sockets of the jail are taken over, the queue last, since its packets need all of it. No
  * privilege. What must not happen: a packet of the queue that nobody answers for; what is not
  * understood is dropped. */
@@ -19,11 +19,14 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MESSAGES_PER_ROUND 64
+/* As many messages as are taken at once; one is a packet's first bytes and their attributes. */
+#define MESSAGES    32
+#define MESSAGE_MAX (QUEUE_COPY_BYTES + 1024)
 
 struct relay {
     struct relay_ground ground;
@@ -34,7 +37,7 @@ struct relay {
     struct relay_errors *errors;
     struct relay_udp *udp;
     struct loop_source queue;
-    uint8_t buffer[65536];
+    uint8_t messages[MESSAGES][MESSAGE_MAX];
 };
 
 static void take_packet(void *context, const struct queue_packet *packet)
@@ -54,16 +57,21 @@ static void queue_ready(void *context, uint32_t events)
 {
     struct relay *relay = context;
 
-    (void)events; /* level-triggered: what is left comes again */
-    for (int i = 0; i < MESSAGES_PER_ROUND; i++) {
-        ssize_t got = recv(relay->queue.fd, relay->buffer, sizeof relay->buffer, MSG_DONTWAIT);
+    struct iovec parts[MESSAGES];
+    struct mmsghdr headers[MESSAGES];
+    int count;
 
-        if (got < 0 && (errno == EINTR || errno == ENOBUFS))
-            continue; /* lost packets are sent again by the jail */
-        if (got <= 0)
-            return;
-        queue_packets_each(relay->buffer, (size_t)got, take_packet, relay);
+    (void)events; /* level-triggered: what is left comes again */
+    memset(headers, 0, sizeof headers);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        parts[i] = (struct iovec){relay->messages[i], sizeof relay->messages[i]};
+        headers[i].msg_hdr.msg_iov = &parts[i];
+        headers[i].msg_hdr.msg_iovlen = 1;
     }
+    count = recvmmsg(relay->queue.fd, headers, MESSAGES, MSG_DONTWAIT, NULL);
+    /* None: it was interrupted, or some were lost (ENOBUFS); the jail sends those again. */
+    for (int i = 0; i < count; i++)
+        queue_packets_each(relay->messages[i], headers[i].msg_len, take_packet, relay);
 }
 
 static int take_fd_of(struct relay *relay, enum relay_fd which)
@@ -91,7 +99,8 @@ static int open_parts(struct relay *relay, int route_fd, struct error *error)
     return code;
 }
 
-static int open_udp(struct relay *relay, struct error *error)
+/* What knows no connections. */
+static int open_datagrams(struct relay *relay, struct error *error)
 {
     const struct relay_ground *ground = &relay->ground;
     int icmp4 = take_fd_of(relay, RELAY_FD_ICMP4);
@@ -100,7 +109,7 @@ static int open_udp(struct relay *relay, struct error *error)
 
     if (code == 0)
         code = relay_udp_new(ground->loop, ground->supply, relay->reach, relay->errors, ground->log,
-                             ground->limit, &relay->udp, error);
+                             ground->limits, &relay->udp, error);
     if (code == 0)
         code = relay_udp_listen(relay->udp, take_fd_of(relay, RELAY_FD_UDP4), error);
     if (code == 0)
@@ -136,7 +145,7 @@ int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
         relay->fds[i] = fds[i];
     code = open_parts(relay, route_fd, error);
     if (code == 0)
-        code = open_udp(relay, error);
+        code = open_datagrams(relay, error);
     if (code == 0)
         code = open_queue(relay, error);
     if (code < 0) {
@@ -145,12 +154,6 @@ int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
     }
     *ret_relay = relay;
     return 0;
-}
-
-void relay_close_listeners(struct relay *relay)
-{
-    if (relay)
-        relay_tcp_close_listeners(relay->tcp);
 }
 
 void relay_free(struct relay *relay)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct judge;
+struct limits;
 struct loop;
 struct relay;
 struct service_log;
@@ -20,7 +21,7 @@ struct relay_ground {
     struct service_log *log;
     struct judge *judge;
     struct tcp_relay *tcp;
-    uint32_t limit;
+    struct limits *limits;
     int report_fd;
     bool queues;
 };
@@ -30,6 +31,4 @@ struct relay_ground {
 int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
               struct relay **ret_relay, struct error *error);
 
-/* The jail has ended: nothing new is accepted. NULL is allowed. */
-void relay_close_listeners(struct relay *relay);
 void relay_free(struct relay *relay); /* NULL is allowed */

@@ -20,7 +20,6 @@
 #include "service/verdicts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,10 +27,7 @@
 #include <sys/queue.h>
 #include <sys/tree.h>
 
-#define ACCEPTS_PER_ROUND 64
-#define ACCEPT_PAUSE_MS   100
-#define ACCEPT_WAIT_MS    10000 /* a flow that is ready and not accepted: the program gave up */
-#define LISTENERS_MAX     2
+#define ACCEPT_WAIT_MS 10000 /* a flow that is ready and not accepted: the program gave up */
 
 /* Compared with memcmp: zeroed before it is filled. */
 struct flow_key {
@@ -67,9 +63,6 @@ struct relay_tcp {
     struct tcp_flow_tree flows;
     struct tcp_flow_list ready; /* the one that is due first in front */
     struct loop_timer timer;
-    struct loop_timer accept_timer;
-    struct loop_source listeners[LISTENERS_MAX];
-    size_t listeners_count;
 };
 
 static int flow_compare(const struct tcp_flow *a, const struct tcp_flow *b)
@@ -91,16 +84,15 @@ static struct tcp_flow *flow_find(struct relay_tcp *relay, const struct flow_key
     return RB_FIND(tcp_flow_tree, &relay->flows, &wanted);
 }
 
-/* Takes the flow away; its sockets are the caller's business from here on. */
+/* Takes the flow away; its sockets and its place are the caller's business from here on. */
 static void flow_forget(struct tcp_flow *flow)
 {
     struct relay_tcp *relay = flow->relay;
 
-    loop_unwatch(relay->loop, &flow->outer);
+    loop_forget(relay->loop, &flow->outer);
     if (flow->is_ready)
         TAILQ_REMOVE(&relay->ready, flow, entry);
     RB_REMOVE(tcp_flow_tree, &relay->flows, flow);
-    tcp_relay_unreserve(relay->tcp);
     free(flow);
 }
 
@@ -109,6 +101,7 @@ static void flow_end(struct tcp_flow *flow)
     int outer = flow->outer.fd;
     int jail = flow->jail_fd;
 
+    tcp_relay_unreserve(flow->relay->tcp);
     flow_forget(flow);
     if (outer >= 0)
         endpoint_reset(outer);
@@ -130,12 +123,8 @@ static void flow_fail(struct tcp_flow *flow, int error_number)
 
 static void flow_join(struct tcp_flow *flow)
 {
-    struct tcp_relay *tcp = flow->relay->tcp;
-    int outer = flow->outer.fd;
-    int jail = flow->jail_fd;
-
+    tcp_relay_join(flow->relay->tcp, flow->jail_fd, flow->outer.fd, &flow->outer);
     flow_forget(flow);
-    tcp_relay_join(tcp, jail, outer);
 }
 
 /* The connection outside stands. */
@@ -143,7 +132,6 @@ static void flow_ready(struct tcp_flow *flow)
 {
     struct relay_tcp *relay = flow->relay;
 
-    loop_unwatch(relay->loop, &flow->outer);
     if (flow->jail_fd >= 0) {
         flow_join(flow);
         return;
@@ -175,7 +163,7 @@ static void try_target(struct tcp_flow *flow);
 /* The present target is not to be had. */
 static void next_target(struct tcp_flow *flow, int error_number)
 {
-    loop_unwatch(flow->relay->loop, &flow->outer);
+    loop_forget(flow->relay->loop, &flow->outer);
     if (flow->outer.fd >= 0)
         endpoint_reset(flow->outer.fd);
     flow->outer.fd = -1;
@@ -192,6 +180,8 @@ static void outer_ready(void *context, uint32_t events)
     socklen_t size = sizeof code;
 
     (void)events; /* the socket's error tells */
+    if (flow->is_ready)
+        return; /* what comes now is told again when it is joined */
     if (getsockopt(flow->outer.fd, SOL_SOCKET, SO_ERROR, &code, &size) < 0 || code != 0)
         next_target(flow, code ? code : ECONNREFUSED);
     else
@@ -214,7 +204,7 @@ static void try_target(struct tcp_flow *flow)
         next_target(flow, errno);
         return;
     }
-    code = loop_watch(flow->relay->loop, &flow->outer, EPOLLOUT);
+    code = loop_watch(flow->relay->loop, &flow->outer, EPOLLOUT | EPOLLET);
     if (code < 0)
         next_target(flow, -code);
 }
@@ -300,13 +290,14 @@ static void accept_unannounced(struct relay_tcp *relay, const struct flow_key *k
     try_target(flow);
 }
 
-static void accepted(struct relay_tcp *relay, int fd)
+static void accepted(void *context, int fd, const struct endpoint *peer)
 {
+    struct relay_tcp *relay = context;
     struct flow_key key;
     struct tcp_flow *flow;
 
     memset(&key, 0, sizeof key);
-    if (!endpoint_peer(fd, &key.source, &key.source_port) ||
+    if (!endpoint_read(peer, &key.source, &key.source_port) ||
         !endpoint_local(fd, &key.destination, &key.port)) {
         endpoint_reset(fd);
         return;
@@ -323,71 +314,9 @@ static void accepted(struct relay_tcp *relay, int fd)
         flow_join(flow);
 }
 
-static void resume_accepting(void *context)
-{
-    struct relay_tcp *relay = context;
-
-    for (size_t i = 0; i < relay->listeners_count; i++)
-        if (!relay->listeners[i].watched &&
-            loop_watch(relay->loop, &relay->listeners[i], EPOLLIN) < 0)
-            loop_arm(relay->loop, &relay->accept_timer, ACCEPT_PAUSE_MS);
-}
-
-/* A listener that stays readable must not become a busy loop. */
-static void pause_accepting(struct relay_tcp *relay)
-{
-    for (size_t i = 0; i < relay->listeners_count; i++)
-        loop_unwatch(relay->loop, &relay->listeners[i]);
-    loop_arm(relay->loop, &relay->accept_timer, ACCEPT_PAUSE_MS);
-}
-
-static void listener_ready(struct relay_tcp *relay, int listener)
-{
-    for (int i = 0; i < ACCEPTS_PER_ROUND; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0) {
-            accepted(relay, fd);
-        } else if (errno == EAGAIN) {
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED && errno != EPROTO && errno != EPERM) {
-            pause_accepting(relay);
-            return;
-        }
-    }
-}
-
-static void listener4_ready(void *context, uint32_t events)
-{
-    struct relay_tcp *relay = context;
-
-    (void)events; /* level-triggered: what is left comes again */
-    listener_ready(relay, relay->listeners[0].fd);
-}
-
-static void listener6_ready(void *context, uint32_t events)
-{
-    struct relay_tcp *relay = context;
-
-    (void)events; /* the same */
-    listener_ready(relay, relay->listeners[1].fd);
-}
-
 int relay_tcp_listen(struct relay_tcp *relay, int fd, struct error *error)
 {
-    struct loop_source *source = &relay->listeners[relay->listeners_count];
-    int flags = fcntl(fd, F_GETFL);
-
-    *source =
-        (struct loop_source){.fd = fd,
-                             .ready = relay->listeners_count ? listener6_ready : listener4_ready,
-                             .context = relay};
-    relay->listeners_count++;
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return error_errno(error, -errno, "cannot use descriptor %d", fd);
-    if (loop_watch(relay->loop, source, EPOLLIN) < 0)
-        return error_set(error, -EIO, "cannot watch descriptor %d", fd);
-    return 0;
+    return tcp_relay_accept(relay->tcp, fd, accepted, relay, error);
 }
 
 int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
@@ -404,20 +333,8 @@ int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
     RB_INIT(&relay->flows);
     TAILQ_INIT(&relay->ready);
     relay->timer = (struct loop_timer){.due = expire, .context = relay};
-    relay->accept_timer = (struct loop_timer){.due = resume_accepting, .context = relay};
     *ret_relay = relay;
     return 0;
-}
-
-void relay_tcp_close_listeners(struct relay_tcp *relay)
-{
-    while (relay->listeners_count > 0) {
-        struct loop_source *source = &relay->listeners[--relay->listeners_count];
-
-        loop_unwatch(relay->loop, source);
-        (void)close(source->fd); /* holds no data */
-    }
-    loop_disarm(relay->loop, &relay->accept_timer);
 }
 
 void relay_tcp_free(struct relay_tcp *relay)
@@ -428,7 +345,6 @@ void relay_tcp_free(struct relay_tcp *relay)
         return;
     while ((flow = RB_MIN(tcp_flow_tree, &relay->flows)))
         flow_end(flow);
-    relay_tcp_close_listeners(relay);
     loop_disarm(relay->loop, &relay->timer);
     free(relay);
 }

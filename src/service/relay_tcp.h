@@ -19,11 +19,9 @@ int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
                   struct verdicts *verdicts, struct relay_tcp **ret_relay, struct error *error);
 void relay_tcp_free(struct relay_tcp *relay); /* NULL is allowed */
 
-/* Serves the transparent listener `fd` (owned from here on, also on failure). */
+/* Serves the transparent listener `fd` (owned from here on, also on failure); `tcp` accepts for it.
+ */
 int relay_tcp_listen(struct relay_tcp *relay, int fd, struct error *error);
-
-/* Accepts nothing any more; what is carried goes on. */
-void relay_tcp_close_listeners(struct relay_tcp *relay);
 
 /* A first packet (SYN) that waits in the queue: its verdict comes when the outcome is known. */
 void relay_tcp_packet(struct relay_tcp *relay, const struct queue_packet *packet);

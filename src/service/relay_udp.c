@@ -13,6 +13,7 @@
 #include "service/relay_udp.h"
 
 #include "service/endpoint.h"
+#include "service/limits.h"
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/reach.h"
@@ -28,13 +29,29 @@
 #include <sys/tree.h>
 #include <unistd.h>
 
-#define DATAGRAM_MAX        65536
-#define DATAGRAMS_PER_ROUND 64
-#define LISTENERS_MAX       2
+/* As many datagrams as are taken at once: one system call for a busy socket's, and one is enough
+ * to see that there are no more. */
+#define DATAGRAM_MAX  65536
+#define DATAGRAMS     16
+#define LISTENERS_MAX 2
 
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78 /* linux/in6.h */
 #endif
+
+union control {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(struct sockaddr_in6)) + CMSG_SPACE(64)];
+};
+
+/* What is taken from a socket at once; of the buffers only the pages that are used cost memory. */
+struct relay_udp_batch {
+    uint8_t datagrams[DATAGRAMS][DATAGRAM_MAX];
+    struct endpoint from[DATAGRAMS];
+    union control controls[DATAGRAMS];
+    struct iovec parts[DATAGRAMS];
+    struct mmsghdr headers[DATAGRAMS];
+};
 
 /* An address of the outside as the jail sees it, and the socket that answers from it. */
 struct reply {
@@ -46,6 +63,11 @@ struct reply {
     struct supply_wait wait;
     size_t users; /* flows */
     RB_ENTRY(reply) node;
+};
+
+struct relay_udp_listener {
+    struct relay_udp *relay;
+    int fd;
 };
 
 /* Compared with memcmp: zeroed before it is filled. */
@@ -78,15 +100,16 @@ struct relay_udp {
     struct reach *reach;
     struct relay_errors *errors;
     struct service_log *log;
-    uint32_t limit;
+    struct limits *limits;
     uint32_t count;
     struct relayed_tree flows;
     struct relayed_list ages; /* longest idle first */
     struct reply_tree replies;
     struct loop_timer timer;
-    struct loop_source listeners[LISTENERS_MAX];
+    struct loop_source listeners[LISTENERS_MAX]; /* each with a struct relay_udp_listener */
+    struct relay_udp_listener contexts[LISTENERS_MAX];
     size_t listeners_count;
-    uint8_t datagram[DATAGRAM_MAX];
+    struct relay_udp_batch batch;
 };
 
 static int relayed_compare(const struct relayed *a, const struct relayed *b)
@@ -139,6 +162,7 @@ static void flow_end(struct relayed *flow)
     RB_REMOVE(relayed_tree, &relay->flows, flow);
     TAILQ_REMOVE(&relay->ages, flow, age);
     relay->count--;
+    limits_give(relay->limits);
     free(flow);
 }
 
@@ -186,35 +210,63 @@ static bool is_refusal(int code)
            code == EPERM || code == EADDRNOTAVAIL || code == EHOSTDOWN || code == ENETDOWN;
 }
 
-static void answer(struct relayed *flow, size_t length)
+/* Receives into the batch; the number of datagrams or -1 with errno. */
+static int batch_receive(struct relay_udp_batch *batch, int fd, bool with_addresses)
 {
-    struct endpoint to = endpoint_of(&flow->key.source, flow->key.source_port);
+    for (size_t i = 0; i < DATAGRAMS; i++) {
+        struct msghdr *header = &batch->headers[i].msg_hdr;
 
-    /* An answer that cannot be sent is a datagram lost. */
-    (void)sendto(flow->reply->fd, flow->relay->datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL,
-                 &to.any, to.length);
+        batch->parts[i] = (struct iovec){batch->datagrams[i], sizeof batch->datagrams[i]};
+        *header = (struct msghdr){.msg_iov = &batch->parts[i], .msg_iovlen = 1};
+        if (!with_addresses)
+            continue;
+        header->msg_name = &batch->from[i].any;
+        header->msg_namelen = sizeof batch->from[i].v6;
+        header->msg_control = &batch->controls[i];
+        header->msg_controllen = sizeof batch->controls[i];
+    }
+    return recvmmsg(fd, batch->headers, DATAGRAMS, MSG_DONTWAIT, NULL);
+}
+
+/* Sends the batch's datagrams to the program. One that cannot be sent is lost, and those behind it
+ * are tried all the same. */
+static void answer(struct relayed *flow, int count)
+{
+    struct relay_udp_batch *batch = &flow->relay->batch;
+    struct endpoint to = endpoint_of(&flow->key.source, flow->key.source_port);
+    int at = 0;
+
+    for (int i = 0; i < count; i++) {
+        batch->parts[i].iov_len = batch->headers[i].msg_len;
+        batch->headers[i].msg_hdr.msg_name = &to.any;
+        batch->headers[i].msg_hdr.msg_namelen = to.length;
+    }
+    while (at < count) {
+        int sent = sendmmsg(flow->reply->fd, batch->headers + at, (unsigned)(count - at),
+                            MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        at += sent > 0 ? sent : 1;
+    }
 }
 
 static void outer_ready(void *context, uint32_t events)
 {
     struct relayed *flow = context;
     struct relay_udp *relay = flow->relay;
+    int count;
 
-    (void)events; /* recv() tells errors, too */
+    (void)events; /* level-triggered: what is left comes again; receiving tells errors, too */
     if (flow->reply->fd < 0) {
         loop_unwatch(relay->loop, &flow->outer); /* watched again when it is there */
         return;
     }
-    for (int i = 0; i < DATAGRAMS_PER_ROUND; i++) {
-        ssize_t got = recv(flow->outer.fd, relay->datagram, sizeof relay->datagram, MSG_DONTWAIT);
-
-        if (got < 0 && is_refusal(errno))
-            outer_failed(flow, errno);
-        if (got < 0)
-            return;
-        touch(flow);
-        answer(flow, (size_t)got);
-    }
+    count = batch_receive(&relay->batch, flow->outer.fd, false);
+    if (count < 0 && is_refusal(errno))
+        outer_failed(flow, errno);
+    if (count <= 0)
+        return;
+    touch(flow);
+    answer(flow, count);
 }
 
 static void watch_outer(struct relayed *flow)
@@ -307,14 +359,19 @@ static struct relayed *flow_new(struct relay_udp *relay, const struct relayed_ke
 {
     struct relayed *flow;
 
-    if (relay->count >= relay->limit) {
-        service_log_limit(relay->log, "limit of %u UDP flows reached: the oldest one ends",
-                          relay->limit);
+    if (relay->count >= relay->limits->connections ||
+        (relay->limits->places == 0 && relay->count > 0)) {
+        service_log_limit(relay->log, "limit of UDP flows reached: the oldest one of %u ends",
+                          relay->count);
         flow_end(TAILQ_FIRST(&relay->ages));
     }
-    flow = calloc(1, sizeof *flow);
-    if (!flow)
+    if (!limits_take(relay->limits, "UDP flow"))
         return NULL;
+    flow = calloc(1, sizeof *flow);
+    if (!flow) {
+        limits_give(relay->limits);
+        return NULL;
+    }
     flow->key = *key;
     flow->relay = relay;
     flow->targets = *targets;
@@ -358,7 +415,8 @@ static struct relayed *flow_get(struct relay_udp *relay, const struct relayed_ke
     return flow_new(relay, key, &targets);
 }
 
-static void carry(struct relay_udp *relay, const struct relayed_key *key, size_t length)
+static void carry(struct relay_udp *relay, const struct relayed_key *key, const uint8_t *datagram,
+                  size_t length)
 {
     struct relayed *flow = flow_get(relay, key);
 
@@ -369,7 +427,7 @@ static void carry(struct relay_udp *relay, const struct relayed_key *key, size_t
         outer_failed(flow, errno);
         return;
     }
-    if (send(flow->outer.fd, relay->datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (send(flow->outer.fd, datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         return;
     /* Often the refusal of the datagram before; then this one was not sent. */
     if (is_refusal(errno))
@@ -395,69 +453,39 @@ static bool read_destination(struct msghdr *message, struct relayed_key *key)
     return false;
 }
 
-/* One datagram into relay->datagram; its length, or a negative errno. */
-static ssize_t receive(struct relay_udp *relay, int fd, struct relayed_key *key)
+/* From whom to whom the datagram is; false: it cannot be told. */
+static bool read_key(struct relay_udp_batch *batch, int i, struct relayed_key *key)
 {
-    struct endpoint from = {.length = sizeof from.v6};
-    struct iovec iovec = {.iov_base = relay->datagram, .iov_len = sizeof relay->datagram};
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(struct sockaddr_in6)) + CMSG_SPACE(64)];
-    } control;
-    struct msghdr message = {.msg_name = &from.any,
-                             .msg_namelen = from.length,
-                             .msg_iov = &iovec,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT);
+    struct msghdr *header = &batch->headers[i].msg_hdr;
 
-    if (got < 0)
-        return -errno;
     memset(key, 0, sizeof *key);
-    if (!endpoint_read(&from, &key->source, &key->source_port) || key->source_port == 0 ||
-        !read_destination(&message, key) || key->port == 0)
-        return -EPROTO;
-    return got;
+    return header->msg_namelen > 0 && !(header->msg_flags & MSG_CTRUNC) &&
+           endpoint_read(&batch->from[i], &key->source, &key->source_port) &&
+           key->source_port != 0 && read_destination(header, key) && key->port != 0;
 }
 
-static void listener_ready(struct relay_udp *relay, int fd)
+static void listener_ready(void *context, uint32_t events)
 {
-    for (int i = 0; i < DATAGRAMS_PER_ROUND; i++) {
-        struct relayed_key key;
-        ssize_t got = receive(relay, fd, &key);
-
-        if (got == -EAGAIN)
-            return;
-        if (got >= 0)
-            carry(relay, &key, (size_t)got);
-    }
-}
-
-static void listener4_ready(void *context, uint32_t events)
-{
-    struct relay_udp *relay = context;
+    const struct relay_udp_listener *listener = context;
+    struct relay_udp *relay = listener->relay;
+    int count = batch_receive(&relay->batch, listener->fd, true);
 
     (void)events; /* level-triggered: what is left comes again */
-    listener_ready(relay, relay->listeners[0].fd);
-}
+    for (int i = 0; i < count; i++) {
+        struct relayed_key key;
 
-static void listener6_ready(void *context, uint32_t events)
-{
-    struct relay_udp *relay = context;
-
-    (void)events; /* the same */
-    listener_ready(relay, relay->listeners[1].fd);
+        if (read_key(&relay->batch, i, &key))
+            carry(relay, &key, relay->batch.datagrams[i], relay->batch.headers[i].msg_len);
+    }
 }
 
 int relay_udp_listen(struct relay_udp *relay, int fd, struct error *error)
 {
+    struct relay_udp_listener *listener = &relay->contexts[relay->listeners_count];
     struct loop_source *source = &relay->listeners[relay->listeners_count];
 
-    *source =
-        (struct loop_source){.fd = fd,
-                             .ready = relay->listeners_count ? listener6_ready : listener4_ready,
-                             .context = relay};
+    *listener = (struct relay_udp_listener){relay, fd};
+    *source = (struct loop_source){.fd = fd, .ready = listener_ready, .context = listener};
     relay->listeners_count++;
     if (loop_watch(relay->loop, source, EPOLLIN) < 0)
         return error_set(error, -EIO, "cannot watch descriptor %d", fd);
@@ -465,7 +493,7 @@ int relay_udp_listen(struct relay_udp *relay, int fd, struct error *error)
 }
 
 int relay_udp_new(struct loop *loop, struct supply *supply, struct reach *reach,
-                  struct relay_errors *errors, struct service_log *log, uint32_t limit,
+                  struct relay_errors *errors, struct service_log *log, struct limits *limits,
                   struct relay_udp **ret_relay, struct error *error)
 {
     struct relay_udp *relay = calloc(1, sizeof *relay);
@@ -477,7 +505,7 @@ int relay_udp_new(struct loop *loop, struct supply *supply, struct reach *reach,
     relay->reach = reach;
     relay->errors = errors;
     relay->log = log;
-    relay->limit = limit;
+    relay->limits = limits;
     RB_INIT(&relay->flows);
     RB_INIT(&relay->replies);
     TAILQ_INIT(&relay->ages);

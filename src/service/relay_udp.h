@@ -9,12 +9,13 @@ struct loop;
 struct reach;
 struct relay_errors;
 struct relay_udp;
+struct limits;
 struct service_log;
 struct supply;
 
-/* `limit`: flows at once; above it the flow that was idle for longest ends. */
+/* `limits`: flows at once; above it the flow that was idle for longest ends. */
 int relay_udp_new(struct loop *loop, struct supply *supply, struct reach *reach,
-                  struct relay_errors *errors, struct service_log *log, uint32_t limit,
+                  struct relay_errors *errors, struct service_log *log, struct limits *limits,
                   struct relay_udp **ret_relay, struct error *error);
 void relay_udp_free(struct relay_udp *relay); /* NULL is allowed */
 

@@ -14,7 +14,6 @@
 #include "service/endpoint.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -22,23 +21,6 @@
 #define CONNECT_TIMEOUT_MS 30000
 
 static void try_target(struct tcp_connection *connection);
-
-static void set_option(int fd, int level, int option, int value)
-{
-    /* Every one of them is an improvement that the connection works without. */
-    (void)setsockopt(fd, level, option, &value, sizeof value);
-}
-
-/* As little delay as without us; peers that vanish are found; urgent bytes stay in the stream. */
-static void set_options(int fd)
-{
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 600);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 60);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
-    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-}
 
 static void leave_connecting(struct tcp_connection *connection)
 {
@@ -53,7 +35,10 @@ static void close_side(struct tcp_connection *connection, int side, bool reset)
 
     if (source->fd < 0)
         return;
-    loop_unwatch(connection->relay->loop, source);
+    if (side == SIDE_TARGET && connection->target_is_shared)
+        loop_unwatch(connection->relay->loop, source);
+    else
+        loop_forget(connection->relay->loop, source);
     if (reset)
         endpoint_reset(source->fd);
     else
@@ -73,7 +58,7 @@ static void connection_end(struct tcp_connection *connection, bool reset)
         pump_close(&connection->pumps[side], &relay->pipes);
     }
     TAILQ_REMOVE(&relay->connections, connection, entry);
-    relay->count--;
+    tcp_relay_unreserve(relay);
     free(connection);
 }
 
@@ -88,23 +73,40 @@ static enum pump_result run_pump(struct tcp_connection *connection, int from)
                     connection->sides[!from].fd);
 }
 
-/* Both directions, one turn each. */
-static void carry(void *context)
+/* One turn for each direction that is asked for, by the side that its bytes come from. */
+static void carry_from(struct tcp_connection *connection, const bool from[2])
 {
-    struct tcp_connection *connection = context;
-    enum pump_result results[2];
+    bool more = false;
 
-    for (int from = 0; from < 2; from++) {
-        results[from] = run_pump(connection, from);
-        if (results[from] == PUMP_ERROR) {
+    for (int side = 0; side < 2; side++) {
+        enum pump_result result = from[side] ? run_pump(connection, side) : PUMP_WAIT;
+
+        if (result == PUMP_ERROR) {
             connection_end(connection, true);
             return;
         }
+        more = more || result == PUMP_MORE;
     }
-    if (results[0] == PUMP_DONE && results[1] == PUMP_DONE)
+    if (connection->pumps[0].done && connection->pumps[1].done)
         connection_end(connection, false);
-    else if (results[0] == PUMP_MORE || results[1] == PUMP_MORE)
+    else if (more)
         loop_defer(connection->relay->loop, &connection->task);
+}
+
+static void carry(void *context)
+{
+    carry_from(context, (const bool[2]){true, true});
+}
+
+/* What an event of one side says: it has something for the other, or takes something again. */
+static void carry_event(struct tcp_connection *connection, int side, uint32_t events)
+{
+    bool from[2];
+
+    from[side] = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0;
+    from[!side] = connection->pumps[!side].is_blocked && (events & (EPOLLOUT | EPOLLHUP));
+    if (from[0] || from[1])
+        carry_from(connection, from);
 }
 
 /* A side that was reset may still have bytes for us that came before the reset: they are passed on
@@ -123,7 +125,7 @@ static void client_ready(void *context, uint32_t events)
     if (events & EPOLLERR)
         side_failed(connection, SIDE_CLIENT);
     else if (connection->is_connected)
-        carry(connection);
+        carry_event(connection, SIDE_CLIENT, events);
 }
 
 static void next_target(struct tcp_connection *connection)
@@ -162,7 +164,7 @@ static void jail_ready(void *context, uint32_t events)
     else if (events & EPOLLERR)
         side_failed(connection, SIDE_TARGET);
     else
-        carry(connection);
+        carry_event(connection, SIDE_TARGET, events);
 }
 
 /* Starts to connect the jail's socket; false: this target is not to be had. */
@@ -173,7 +175,7 @@ static bool connect_jail(struct tcp_connection *connection)
     struct endpoint endpoint =
         endpoint_of(&listener->targets[connection->target], listener->jail_port);
 
-    set_options(side->fd);
+    tcp_set_options(side->fd);
     if (connect(side->fd, &endpoint.any, endpoint.length) < 0 && errno != EINPROGRESS)
         return false;
     return loop_watch(connection->relay->loop, side, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) ==
@@ -236,24 +238,26 @@ static struct tcp_connection *connection_new(struct tcp_relay *relay, int client
     return connection;
 }
 
-void tcp_relay_join(struct tcp_relay *relay, int client, int target)
+void tcp_relay_join(struct tcp_relay *relay, int client, int target, struct loop_source *watched)
 {
     const uint32_t events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     struct tcp_connection *connection = connection_new(relay, client, target);
 
     if (!connection) {
+        loop_forget(relay->loop, watched);
         endpoint_reset(client);
         endpoint_reset(target);
+        tcp_relay_unreserve(relay);
         return;
     }
     TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
-    relay->count++;
     connection->is_connected = true;
-    set_options(client);
-    set_options(target);
-    if (loop_watch(relay->loop, &connection->sides[SIDE_CLIENT], events) < 0 ||
-        loop_watch(relay->loop, &connection->sides[SIDE_TARGET], events) < 0)
+    tcp_set_options(target);
+    if (loop_hand_over(relay->loop, watched, &connection->sides[SIDE_TARGET], events) < 0 ||
+        loop_watch(relay->loop, &connection->sides[SIDE_CLIENT], events) < 0) {
+        loop_forget(relay->loop, watched); /* its descriptor is closed now */
         connection_end(connection, true);
+    }
 }
 
 int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd)
@@ -264,7 +268,7 @@ int tcp_connection_start(struct tcp_relay *relay, const struct service_listener 
     if (!connection)
         return -ENOMEM;
     connection->listener = listener;
-    set_options(fd);
+    connection->target_is_shared = true;
     code = loop_watch(relay->loop, &connection->sides[SIDE_CLIENT],
                       EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     if (code < 0) {
@@ -272,7 +276,6 @@ int tcp_connection_start(struct tcp_relay *relay, const struct service_listener 
         return code;
     }
     TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
-    relay->count++;
     try_target(connection);
     return 0;
 }

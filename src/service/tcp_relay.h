@@ -1,6 +1,8 @@
 /* What tcp.c (listening) and tcp_connection.c (one connection) share. */
 #pragma once
 
+#include "service/acceptor.h"
+#include "service/limits.h"
 #include "service/loop.h"
 #include "service/pipes.h"
 #include "service/pump.h"
@@ -19,6 +21,7 @@ struct tcp_connection {
     struct pump pumps[2];                    /* by the side that the bytes come from */
     struct supply_wait wait;
     struct loop_task task;
+    bool target_is_shared; /* init may still have a copy of the target's descriptor */
     bool is_connected;
     bool is_connecting; /* in relay->connecting */
     uint8_t target;     /* the one that is tried */
@@ -34,18 +37,17 @@ struct tcp_relay {
     struct supply *supply;
     struct service_log *log;
     struct pipes pipes;
-    uint32_t limit;
+    struct limits *limits;
     uint32_t count;
-    int spare_fd; /* given up for a moment to refuse a connection when descriptors run out */
+    struct acceptor acceptor;
     struct connection_list connections;
     struct connection_list connecting; /* in the order of their due time */
     struct loop_timer connect_timer;
-    struct loop_timer accept_timer;
     struct tcp_listener *listeners;
 };
 
 /* Takes over the accepted socket `fd` and starts to connect it. 0 or a negative errno, `fd` still
- * the caller's. */
+ * the caller's, as is the place that was reserved. */
 int tcp_connection_start(struct tcp_relay *relay, const struct service_listener *listener, int fd);
 
 /* Ends a connection with a reset on both sides and frees it. */

@@ -168,8 +168,8 @@ int udp_relay_listen(struct udp_relay *relay, int owned_fd, const struct service
     return 0;
 }
 
-int udp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log, uint32_t limit,
-                  struct udp_relay **ret_relay, struct error *error)
+int udp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log,
+                  struct limits *limits, struct udp_relay **ret_relay, struct error *error)
 {
     struct udp_relay *relay = calloc(1, sizeof *relay);
 
@@ -178,7 +178,7 @@ int udp_relay_new(struct loop *loop, struct supply *supply, struct service_log *
     relay->loop = loop;
     relay->supply = supply;
     relay->log = log;
-    relay->limit = limit;
+    relay->limits = limits;
     RB_INIT(&relay->flows);
     TAILQ_INIT(&relay->ages);
     relay->timer = (struct loop_timer){.due = udp_flow_expire, .context = relay};

@@ -8,14 +8,15 @@
 
 struct loop;
 struct supply;
+struct limits;
 struct service_log;
 struct udp_relay;
 
 #define UDP_IDLE_MS 60000 /* a flow ends when nothing was carried for so long */
 
-/* `limit`: flows at once, over all listeners; above it the flow that was idle for longest ends. */
-int udp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log, uint32_t limit,
-                  struct udp_relay **ret_relay, struct error *error);
+/* `limits`: flows at once, over all listeners; above it the flow that was idle for longest ends. */
+int udp_relay_new(struct loop *loop, struct supply *supply, struct service_log *log,
+                  struct limits *limits, struct udp_relay **ret_relay, struct error *error);
 void udp_relay_free(struct udp_relay *relay);
 
 /* Serves the bound socket `fd` (owned from here on, also on failure); `listener` must outlive the

@@ -72,6 +72,7 @@ void udp_flow_end(struct udp_flow *flow)
     RB_REMOVE(flow_tree, &relay->flows, flow);
     TAILQ_REMOVE(&relay->ages, flow, age);
     relay->count--;
+    limits_give(relay->limits);
     free(flow);
 }
 
@@ -173,14 +174,19 @@ static struct udp_flow *flow_new(struct udp_relay *relay, const struct udp_key *
 {
     struct udp_flow *flow;
 
-    if (relay->count >= relay->limit) {
-        service_log_limit(relay->log, "limit of %u UDP flows reached: the oldest one ends",
-                          relay->limit);
+    if (relay->count >= relay->limits->connections ||
+        (relay->limits->places == 0 && relay->count > 0)) {
+        service_log_limit(relay->log, "limit of UDP flows reached: the oldest one of %u ends",
+                          relay->count);
         udp_flow_end(TAILQ_FIRST(&relay->ages));
     }
-    flow = calloc(1, sizeof *flow);
-    if (!flow)
+    if (!limits_take(relay->limits, "UDP flow"))
         return NULL;
+    flow = calloc(1, sizeof *flow);
+    if (!flow) {
+        limits_give(relay->limits);
+        return NULL;
+    }
     flow->key = *key;
     flow->relay = relay;
     flow->source = (struct loop_source){.fd = -1, .ready = jail_ready, .context = flow};

@@ -1,6 +1,7 @@
 /* What udp.c (listening) and udp_flow.c (one flow) share. */
 #pragma once
 
+#include "service/limits.h"
 #include "service/loop.h"
 #include "service/supply.h"
 #include "service/udp.h"
@@ -57,7 +58,7 @@ struct udp_relay {
     struct loop *loop;
     struct supply *supply;
     struct service_log *log;
-    uint32_t limit;
+    struct limits *limits;
     uint32_t count;
     size_t held_bytes; /* of first datagrams */
     struct flow_tree flows;

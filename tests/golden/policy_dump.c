@@ -242,6 +242,10 @@ static void put_command(const struct policy *policy, struct buf *out)
     static const char *const unix_sockets[] = {"masked", "host", "none"};
     static const char *const targets[] = {"stderr", "journal", "file"};
 
+    if (policy->connection_rate.given)
+        buf_printf(out, "limit rate %llu in %u s burst %u\n",
+                   (unsigned long long)policy->connection_rate.count,
+                   policy->connection_rate.unit_s, policy->connection_rate.burst);
     if (policy->connection_limit_given)
         buf_printf(out, "limit connections %u\n", policy->connection_limit);
     if (policy->user)

@@ -4,6 +4,9 @@
 scan ADDR LAST      connects to the ports up to LAST; prints those that answer
 hold ADDR PORT N    opens N connections and keeps them; prints "N open, M refused"; then closes all and
                     prints the outcome of one more
+idle ADDR PORT N GO opens N connections, prints "N open", and when the fifo GO says so shows that the first
+                    and the last still carry something: ADDR PORT echoes
+echo ADDR PORT      the server for it
 stall ADDR PORT     sends to an echo server and never reads, until nothing more is taken; then shows that
                     another connection works, to the next port
 """
@@ -61,6 +64,30 @@ def hold(address, port, count):
     print(result)
 
 
+def idle(address, port, count, go):
+    held = []
+    for _ in range(count):
+        held.append(socket.create_connection((address, port), 20))
+    print(f"{len(held)} open", flush=True)
+    with open(go) as fifo:
+        fifo.readline()
+    for s in held[0], held[-1]:
+        s.settimeout(20)
+        s.sendall(b"still here\n")
+        print(s.recv(16), flush=True)
+
+
+async def echo(address, port):
+    async def serve(reader, writer):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, address, port, backlog=1024)
+    await server.serve_forever()
+
+
 def stall(address, port):
     s = socket.create_connection((address, port), 10)
     s.setblocking(False)
@@ -80,5 +107,9 @@ if __name__ == "__main__":
         asyncio.run(scan(sys.argv[2], int(sys.argv[3])))
     elif sys.argv[1] == "hold":
         hold(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1] == "echo":
+        asyncio.run(echo(sys.argv[2], int(sys.argv[3])))
+    elif sys.argv[1] == "idle":
+        idle(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
     else:
         stall(sys.argv[2], int(sys.argv[3]))

@@ -6,6 +6,9 @@ export TEST_TIMEOUT=240 # a scan of every port
 prepare() {
     serve_outside tcp 0.0.0.0 7 tcp :: 7
     serve_outside tcp 0.0.0.0 8 tcp :: 8
+    nsenter --net=/run/netns/outside "$LIVE_DIR/relay.py" echo 0.0.0.0 70 < /dev/null > "$T/echo" 2>&1 &
+    remember_process $!
+    wait_for_port tcp 70 outside
     ip route add unreachable 203.0.113.0/24
     ip route add unreachable 2001:db8:dead::/48
 }
@@ -35,6 +38,13 @@ both_true_errno() {
     assert_connect denied "$NETJAIL" -p "$file" -- tcp 2001:db8:dead::1 7
 }
 
+service_of() { # service_of NAME: the pid of the jail's netjail-service
+    local i
+    descendants "${JAILS[$1]}" | while read -r i; do
+        [ "$(tr '\0' ' ' < "/proc/$i/cmdline" | cut -c1-15)" = netjail-service ] && echo "$i"
+    done || :
+}
+
 # Without its service a jail reaches nothing, at once, and netjail says so.
 both_service_dies() {
     local file service out i
@@ -45,9 +55,7 @@ both_service_dies() {
         $NET try tcp $INTERNET4 7 4; $NET try tcp $INTERNET6 7 4; $NET try udp $INTERNET4 7 4; : > $T/done"
     mkfifo "$T/go"
     wait_for_file "$T/jail-one.out"
-    service=$(descendants "${JAILS[one]}" | while read -r i; do
-        [ "$(tr '\0' ' ' < "/proc/$i/cmdline" | cut -c1-15)" = netjail-service ] && echo "$i"
-    done) || :
+    service=$(service_of one)
     [ -n "$service" ] || fail "there is no service: $(descendants "${JAILS[one]}" | xargs -n1 ps -o args= -p)"
     kill -KILL "$service"
     wait_for 10 grep -q 'netjail-service ended unexpectedly' "$T/jail-one.err"
@@ -76,6 +84,33 @@ both_limit_of_connections() {
     file=$(relayed 'allow out tcp port 7' 'limit connections 20')
     assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" hold "$INTERNET4" 7 30)" \
         "20 open, 10 refused"$'\n'"ok"
+}
+
+both_limit_of_the_rate() {
+    local file
+    file=$(relayed 'allow out tcp port 7' 'limit rate 1/hour burst 5' 'log denied')
+    run "$NETJAIL" -p "$file" -- "$LIVE_DIR/relay.py" hold "$INTERNET4" 7 8
+    assert_equal "$out" "5 open, 3 refused"$'\n'ECONNREFUSED
+    assert_contains "$err" 'limit rate of 1 in 3600 s reached: connection refused'
+}
+
+# Connections that nobody uses cost two descriptors each, and little memory.
+both_idle_connections() {
+    local file service count
+    file=$(relayed 'allow out tcp port 70')
+    mkfifo -m 666 "$T/go"
+    start_jail one -q -p "$file" --name one -- "$LIVE_DIR/relay.py" idle "$INTERNET4" 70 300 "$T/go"
+    wait_for 60 grep -q '300 open' "$T/jail-one.out"
+    service=$(service_of one)
+    if [ "$(id -u)" = 0 ]; then # nobody else may look
+        count=$(find "/proc/$service/fd" -mindepth 1 | wc -l)
+        [ "$count" -ge 600 ] && [ "$count" -lt 700 ] || fail "300 idle connections have $count descriptors"
+    fi
+    count=$(awk '/^VmRSS/ { print $2 }' "/proc/$service/status")
+    [ "$count" -lt 16384 ] || fail "300 idle connections cost $count kB"
+    echo go > "$T/go"
+    wait "${JAILS[one]}" || fail "$(cat "$T/jail-one.err")"
+    assert_equal "$(cat "$T/jail-one.out")" "300 open"$'\n'"b'still here\\n'"$'\n'"b'still here\\n'"
 }
 
 both_peer_that_never_reads() {

@@ -1,18 +1,20 @@
 /* The TCP relay inside one process: this program is client, init and server. */
 #include "service/endpoint.h"
+#include "service/limits.h"
 #include "service/tcp.h"
 
 #include "service_host.h"
 
 struct fixture {
     struct host host;
+    struct limits limits;
     struct tcp_relay *relay;
     struct service_listener listener;
     int server; /* listens where the relay connects to */
     uint16_t port;
 };
 
-static void open_fixture(struct fixture *f, uint32_t limit)
+static void open_with_pipes(struct fixture *f, uint32_t limit, uint32_t pipes)
 {
     static const struct addr loopback = {.family = ADDR_V4, .bytes = {127, 0, 0, 1}};
     int fd;
@@ -23,10 +25,17 @@ static void open_fixture(struct fixture *f, uint32_t limit)
     f->listener.target_count = 1;
     f->listener.targets[0] = loopback;
     fd = host_bound(SOCK_STREAM, &f->port);
-    assert_int_equal(
-        tcp_relay_new(f->host.loop, f->host.supply, &f->host.log, limit, &f->relay, &f->host.error),
-        0);
+    f->limits = (struct limits){
+        .loop = f->host.loop, .log = &f->host.log, .connections = limit, .places = 1000};
+    assert_int_equal(tcp_relay_new(f->host.loop, f->host.supply, &f->host.log, &f->limits, pipes,
+                                   &f->relay, &f->host.error),
+                     0);
     assert_int_equal(tcp_relay_listen(f->relay, fd, &f->listener, &f->host.error), 0);
+}
+
+static void open_fixture(struct fixture *f, uint32_t limit)
+{
+    open_with_pipes(f, limit, 16);
 }
 
 static void close_fixture(struct fixture *f)
@@ -66,6 +75,75 @@ static void test_bytes_and_ends(void **state)
     assert_int_equal(tcp_relay_count(f.relay), 0);
     close_fixture(&f);
     assert_int_equal(open_descriptors(), before);
+}
+
+/* Takes what is there; the number of bytes, each of which must be the next of the sequence. */
+static size_t take_all(int fd, size_t at)
+{
+    static uint8_t bytes[65536];
+    ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+
+    for (ssize_t i = 0; i < got; i++)
+        assert_int_equal(bytes[i], (uint8_t)((at + (size_t)i) % 251));
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* Sends what is taken now of `total` bytes, behind the first `at`. */
+static size_t put_some(int fd, size_t at, size_t total)
+{
+    static uint8_t bytes[65536];
+    size_t length = total - at < sizeof bytes ? total - at : sizeof bytes;
+    ssize_t sent;
+
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (uint8_t)((at + i) % 251);
+    sent = length > 0 ? send(fd, bytes, length, MSG_DONTWAIT) : 0;
+    return sent > 0 ? (size_t)sent : 0;
+}
+
+/* With and without pipes: every byte, in order, also to one who does not read for a while. */
+static void test_slow_reader(void **state)
+{
+    const size_t total = (size_t)24 * 1024 * 1024;
+
+    (void)state;
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        int before = open_descriptors();
+        struct fixture f = {0};
+        size_t sent = 0;
+        size_t got = 0;
+        int client;
+        int server;
+
+        open_with_pipes(&f, 10, pipes);
+        client = host_connect(SOCK_STREAM, f.port);
+        assert_true(host_turn(&f.host, f.server, 500));
+        server = accept(f.server, NULL, NULL);
+        for (int idle = 0; idle < 20; idle++) { /* until nothing more is taken */
+            size_t more = put_some(client, sent, total);
+
+            sent += more;
+            idle = more > 0 ? 0 : idle;
+            (void)host_turn(&f.host, -1, 1);
+        }
+        assert_true(sent > 0 && sent < total);
+        while (got < total) {
+            size_t more = take_all(server, got);
+
+            got += more;
+            sent += put_some(client, sent, total);
+            if (more == 0)
+                (void)host_turn(&f.host, server, 500);
+        }
+        close(client);
+        assert_true(host_turn(&f.host, server, 500));
+        assert_int_equal(recv(server, &(char){0}, 1, MSG_DONTWAIT), 0);
+        close(server);
+        assert_false(host_turn(&f.host, -1, 20));
+        assert_int_equal(tcp_relay_count(f.relay), 0);
+        close_fixture(&f);
+        assert_int_equal(open_descriptors(), before);
+    }
 }
 
 /* Bytes that came before a reset are delivered, then the reset is. */
@@ -198,13 +276,10 @@ static void test_init_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes_and_ends),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_init_refuses),
-        cmocka_unit_test(test_init_lies),
-        cmocka_unit_test(test_wrong_socket_for_a_request),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_init_gone),
+        cmocka_unit_test(test_bytes_and_ends), cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reset),          cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(test_init_lies),      cmocka_unit_test(test_wrong_socket_for_a_request),
+        cmocka_unit_test(test_limit),          cmocka_unit_test(test_init_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,12 @@
 /* The UDP relay inside one process: flows, the next target, the limit. */
+#include "service/limits.h"
 #include "service/udp.h"
 
 #include "service_host.h"
 
 struct fixture {
     struct host host;
+    struct limits limits;
     struct udp_relay *relay;
     struct service_listener listener;
     int server;
@@ -24,9 +26,11 @@ static void open_fixture(struct fixture *f, uint32_t limit)
     f->listener.targets[0] = nobody; /* nobody listens there: each flow must go on to the second */
     f->listener.targets[1] = here;
     fd = host_bound(SOCK_DGRAM, &f->port);
-    assert_int_equal(
-        udp_relay_new(f->host.loop, f->host.supply, &f->host.log, limit, &f->relay, &f->host.error),
-        0);
+    f->limits = (struct limits){
+        .loop = f->host.loop, .log = &f->host.log, .connections = limit, .places = 1000};
+    assert_int_equal(udp_relay_new(f->host.loop, f->host.supply, &f->host.log, &f->limits,
+                                   &f->relay, &f->host.error),
+                     0);
     assert_int_equal(udp_relay_listen(f->relay, fd, &f->listener, &f->host.error), 0);
 }
 
