@@ -8,8 +8,8 @@
  *   output            established; loopback between own addresses; host.netjail; the policy's rules
  *   relay_out         behind them: a refusal that the queue brought back; new connections wait in
  *                     the queue until the outcome outside is known
- *   relay_in          prerouting: tproxy. Where nobody listens the packet is refused, which is what
- *                     remains when the service has died
+ *   relay_in          prerouting: tproxy; pings wait in the queue. Where nobody listens a packet is
+ *                     refused, which is what remains when the service has died
  *   input             lo, from own addresses: it has passed the output rules
  *
  * Pure. What must not happen: a packet that reaches a listener without having passed the rules; a
@@ -27,11 +27,11 @@
 #include <netinet/ip_icmp.h>
 #include <string.h>
 
-#define CHAIN_RELAY_IN    "relay_in"
-#define CHAIN_RELAY_OUT   "relay_out"
-#define PRIORITY_IN       (-150) /* before input; tproxy(8) has its place at mangle */
-#define PRIORITY_OUT      10     /* behind the policy's chain */
-#define RTN_LOCAL_TYPE    2u     /* RTN_LOCAL, linux/rtnetlink.h */
+#define CHAIN_RELAY_IN  "relay_in"
+#define CHAIN_RELAY_OUT "relay_out"
+#define PRIORITY_IN     (-150) /* before input; tproxy(8) has its place at mangle */
+#define PRIORITY_OUT    10     /* behind the policy's chain */
+#define RTN_LOCAL_TYPE  2u     /* RTN_LOCAL, linux/rtnetlink.h */
 
 static const uint8_t both_families[] = {ADDR_V4, ADDR_V6};
 
@@ -173,6 +173,43 @@ static void emit_tproxy(const struct emit *emit, uint8_t family, uint8_t protoco
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
 }
 
+static void match_echo(const struct emit *emit, uint8_t protocol)
+{
+    static const uint8_t types[] = {ICMP_ECHO, ICMP6_ECHO_REQUEST};
+    bool is_v6 = protocol == IPPROTO_ICMPV6;
+
+    term_match_byte(emit->plan, FIELD_L4PROTO, protocol);
+    term_match(emit->plan, is_v6 ? FIELD_ICMPV6_TYPE : FIELD_ICMP_TYPE, MATCH_EQUAL, &types[is_v6],
+               NULL);
+}
+
+/* A ping waits here, where conntrack knows it already, so that an answer is one of an established
+ * flow; the service sends it on by a socket of its own, and the packet ends. */
+static void emit_echo(const struct emit *emit, uint8_t protocol)
+{
+    static const struct {
+        uint32_t mark;
+        enum term_kind reject;
+    } refusals[] = {
+        {RELAY_NO_HOST, TERM_REJECT_HOST},
+        {RELAY_NO_NETWORK, TERM_REJECT_NET},
+        {RELAY_PROHIBITED, TERM_REJECT_PROHIBITED},
+    };
+
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        emit_rule(emit, CHAIN_RELAY_IN);
+        term_match_byte(emit->plan, FIELD_L4PROTO, protocol);
+        term_match_word(emit->plan, FIELD_MARK, MATCH_EQUAL, refusals[i].mark);
+        term_simple(emit->plan, refusals[i].reject);
+    }
+    emit_rule(emit, CHAIN_RELAY_IN);
+    match_echo(emit, protocol);
+    term_verdict(emit->plan, NFT_JUMP_CHAIN, CHAIN_RELAY_QUEUE);
+    emit_rule(emit, CHAIN_RELAY_IN);
+    term_match_byte(emit->plan, FIELD_L4PROTO, protocol);
+    term_simple(emit->plan, TERM_REJECT_PROHIBITED);
+}
+
 static void emit_in(const struct emit *emit)
 {
     emit_base_chain(emit, CHAIN_RELAY_IN, "filter", NF_INET_PRE_ROUTING, PRIORITY_IN, true);
@@ -185,9 +222,7 @@ static void emit_in(const struct emit *emit)
     for (size_t i = 0; i < 2; i++) {
         emit_tproxy(emit, both_families[i], IPPROTO_TCP);
         emit_tproxy(emit, both_families[i], IPPROTO_UDP);
-        emit_rule(emit, CHAIN_RELAY_IN);
-        term_match_byte(emit->plan, FIELD_L4PROTO, i ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
-        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL); /* relay_out has let it pass */
+        emit_echo(emit, i ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
     }
     emit_rule(emit, CHAIN_RELAY_IN);
     term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_TCP);
@@ -234,9 +269,6 @@ static void emit_unicast_only(const struct emit *emit)
 
 static void emit_waiting(const struct emit *emit)
 {
-    static const uint8_t echo4 = ICMP_ECHO;
-    static const uint8_t echo6 = ICMP6_ECHO_REQUEST;
-
     emit_rule(emit, CHAIN_RELAY_OUT);
     term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_TCP);
     term_verdict(emit->plan, NFT_JUMP_CHAIN, CHAIN_RELAY_QUEUE);
@@ -246,16 +278,21 @@ static void emit_waiting(const struct emit *emit)
     emit_rule(emit, CHAIN_RELAY_OUT);
     term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_UDP);
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
-    emit_rule(emit, CHAIN_RELAY_OUT);
-    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMP);
-    term_match(emit->plan, FIELD_ICMP_TYPE, MATCH_EQUAL, &echo4, NULL);
-    term_verdict(emit->plan, NFT_JUMP_CHAIN, CHAIN_RELAY_QUEUE);
-    emit_rule(emit, CHAIN_RELAY_OUT);
-    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
-    term_match(emit->plan, FIELD_ICMPV6_TYPE, MATCH_EQUAL, &echo6, NULL);
-    term_verdict(emit->plan, NFT_JUMP_CHAIN, CHAIN_RELAY_QUEUE);
+    for (size_t i = 0; i < 2; i++) { /* they wait in relay_in */
+        emit_rule(emit, CHAIN_RELAY_OUT);
+        match_echo(emit, i ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    }
     emit_rule(emit, CHAIN_RELAY_OUT);
     term_verdict(emit->plan, NFT_GOTO_CHAIN, CHAIN_REFUSE);
+}
+
+static void emit_established(const struct emit *emit, uint8_t protocol)
+{
+    emit_rule(emit, CHAIN_RELAY_OUT);
+    term_match_byte(emit->plan, FIELD_L4PROTO, protocol);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
+    term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
 }
 
 static void emit_out(const struct emit *emit)
@@ -263,10 +300,11 @@ static void emit_out(const struct emit *emit)
     static const char lo[IFNAME_SIZE] = "lo";
 
     emit_base_chain(emit, CHAIN_RELAY_OUT, "filter", NF_INET_LOCAL_OUT, PRIORITY_OUT, true);
-    emit_chain(emit, CHAIN_RELAY_QUEUE);
     emit_rule(emit, CHAIN_RELAY_OUT);
     term_match(emit->plan, FIELD_OIFNAME, MATCH_NOT_EQUAL, lo, NULL);
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+    emit_established(emit, IPPROTO_TCP); /* nearly all packets: first */
+    emit_established(emit, IPPROTO_UDP);
     for (size_t i = 0; i < 2; i++) {
         emit_rule(emit, CHAIN_RELAY_OUT);
         match_self(emit, both_families[i], field_daddr(both_families[i]), false);
@@ -292,6 +330,7 @@ void build_relay_chains(const struct build *build, const struct emit *emit)
     own.position = relay_where(build);
     build->plan->relays = true;
     build->plan->queues = true;
+    emit_chain(&own, CHAIN_RELAY_QUEUE);
     emit_in(&own);
     emit_out(&own);
 }

@@ -22,6 +22,7 @@
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/relay.h"
+#include "service/relay_echo.h"
 #include "service/resolver.h"
 #include "service/supply.h"
 #include "service/tcp.h"
@@ -51,7 +52,7 @@
 /* What the service needs besides connections and flows: its own descriptors, the stock of jail
  * sockets, name servers that are asked; and pipes, a share of what there is. As root it asks for as
  * many descriptors as the default limits need. */
-#define OTHER_FDS   192
+#define OTHER_FDS   (192 + RELAY_ECHO_FLOWS_MAX)
 #define PIPES_MAX   256
 #define PIPES_MIN   8
 #define PIPES_SHARE 16

@@ -36,18 +36,22 @@ static bool skip(struct view *view, size_t count)
     return true;
 }
 
-static void read_transport(struct view view, struct queue_packet *packet, uint8_t protocol)
+/* `total`: bytes of the whole packet behind the IP header, as that says. */
+static void read_transport(struct view view, size_t total, struct queue_packet *packet,
+                           uint8_t protocol)
 {
     if (protocol == IPPROTO_TCP && view.length >= 20) {
         packet->source_port = get16(view.bytes);
         packet->port = get16(view.bytes + 2);
         packet->protocol = protocol;
-    } else if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) && view.length >= 8) {
+    } else if ((protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) && view.length >= 8 &&
+               total >= 8) {
         packet->icmp_type = view.bytes[0];
         packet->source_port = get16(view.bytes + 4);
         packet->port = get16(view.bytes + 6);
         packet->payload = view.bytes + 8;
-        packet->payload_length = view.length - 8;
+        packet->payload_length = (view.length < total ? view.length : total) - 8;
+        packet->is_cut = view.length < total;
         packet->protocol = protocol;
     }
 }
@@ -55,6 +59,7 @@ static void read_transport(struct view view, struct queue_packet *packet, uint8_
 static void read_v4(struct view view, struct queue_packet *packet)
 {
     size_t header;
+    size_t total;
     const uint8_t *bytes = view.bytes;
 
     if (view.length < 20)
@@ -65,8 +70,9 @@ static void read_v4(struct view view, struct queue_packet *packet)
     packet->source.family = packet->destination.family = ADDR_V4;
     memcpy(packet->source.bytes, bytes + 12, 4);
     memcpy(packet->destination.bytes, bytes + 16, 4);
+    total = get16(bytes + 2);
     if (skip(&view, header))
-        read_transport(view, packet, bytes[9]);
+        read_transport(view, total > header ? total - header : 0, packet, bytes[9]);
 }
 
 /* The jail's kernel puts no extension header in front of what it connects with; a packet that has
@@ -81,7 +87,7 @@ static void read_v6(struct view view, struct queue_packet *packet)
     memcpy(packet->source.bytes, bytes + 8, 16);
     memcpy(packet->destination.bytes, bytes + 24, 16);
     (void)skip(&view, 40); /* they are there */
-    read_transport(view, packet, bytes[6]);
+    read_transport(view, get16(bytes + 4), packet, bytes[6]);
 }
 
 static void read_payload(struct view view, struct queue_packet *packet)

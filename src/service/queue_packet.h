@@ -15,6 +15,7 @@ struct queue_packet {
     uint16_t source_port; /* tcp; ICMP: the identifier */
     uint16_t port;        /* tcp; ICMP: the sequence number */
     uint8_t icmp_type;
+    bool is_cut;            /* ICMP: the payload is longer than what was copied */
     const uint8_t *payload; /* ICMP: behind its 8 bytes; as much as was copied */
     size_t payload_length;
 };

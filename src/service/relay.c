@@ -11,6 +11,7 @@
 #include "service/protocol.h"
 #include "service/queue_packet.h"
 #include "service/reach.h"
+#include "service/relay_echo.h"
 #include "service/relay_errors.h"
 #include "service/relay_tcp.h"
 #include "service/relay_udp.h"
@@ -36,6 +37,7 @@ struct relay {
     struct relay_tcp *tcp;
     struct relay_errors *errors;
     struct relay_udp *udp;
+    struct relay_echo *echo;
     struct loop_source queue;
     uint8_t messages[MESSAGES][MESSAGE_MAX];
 };
@@ -47,7 +49,7 @@ static void take_packet(void *context, const struct queue_packet *packet)
     if (packet->protocol == IPPROTO_TCP)
         relay_tcp_packet(relay->tcp, packet);
     else if (packet->protocol)
-        verdicts_send(relay->verdicts, packet->id, RELAY_PROHIBITED); /* pings are not carried */
+        relay_echo_packet(relay->echo, packet);
     else
         verdicts_drop(relay->verdicts, packet->id);
 }
@@ -114,6 +116,9 @@ static int open_datagrams(struct relay *relay, struct error *error)
         code = relay_udp_listen(relay->udp, take_fd_of(relay, RELAY_FD_UDP4), error);
     if (code == 0)
         code = relay_udp_listen(relay->udp, take_fd_of(relay, RELAY_FD_UDP6), error);
+    if (code == 0)
+        code = relay_echo_new(ground->loop, relay->reach, relay->verdicts, relay->errors,
+                              &relay->echo, error);
     return code;
 }
 
@@ -164,6 +169,7 @@ void relay_free(struct relay *relay)
         loop_unwatch(relay->ground.loop, &relay->queue);
         (void)close(relay->queue.fd); /* the supervisor has its own */
     }
+    relay_echo_free(relay->echo);
     relay_udp_free(relay->udp);
     relay_errors_free(relay->errors);
     relay_tcp_free(relay->tcp);

@@ -1,21 +1,25 @@
-/* ICMP errors of the outside, handed on to the jail.
+/* ICMP of the outside, handed on to the jail: errors and answers to pings.
  *
  * A connected UDP socket outside says why nothing can be delivered. Inside, the kernel tells a
  * program only what an ICMP message says about its datagram; so one is made, from addresses and
  * ports, and sent over a raw socket that init opened in the jail. The kernel finds the program's
  * socket by the header inside, and the jail's rules take it for related. No privilege: the socket
- * was opened by one who had it. What must not happen: a byte of the outside in such a message. */
+ * was opened by one who had it. What must not happen: a byte of the outside in an error. */
 #include "service/relay_errors.h"
 
 #include "service/endpoint.h"
 
 #include <errno.h>
+#include <linux/icmp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <linux/icmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78 /* linux/in6.h */
+#endif
 
 struct relay_errors {
     int fd4;
@@ -28,10 +32,14 @@ static void receive_nothing(const struct relay_errors *errors)
     const uint32_t all4 = UINT32_MAX;
     struct icmp6_filter all6;
 
+    const int on = 1;
+
     ICMP6_FILTER_SETBLOCKALL(&all6);
     /* Where it fails the buffer fills, and that is all. */
     (void)setsockopt(errors->fd4, SOL_RAW, ICMP_FILTER, &all4, sizeof all4);
     (void)setsockopt(errors->fd6, IPPROTO_ICMPV6, ICMP6_FILTER, &all6, sizeof all6);
+    /* Where this fails no ping of IPv6 is answered. */
+    (void)setsockopt(errors->fd6, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on);
 }
 
 int relay_errors_new(int fd4, int fd6, struct relay_errors **ret_errors, struct error *error)
@@ -72,20 +80,28 @@ static uint16_t checksum(const uint8_t *bytes, size_t length)
 
     for (size_t i = 0; i + 1 < length; i += 2)
         sum += (uint32_t)(bytes[i] << 8 | bytes[i + 1]);
+    if (length % 2)
+        sum += (uint32_t)bytes[length - 1] << 8;
     while (sum >> 16)
         sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)~sum;
 }
 
-static void put_udp(uint8_t *bytes, uint16_t source_port, uint16_t port)
+/* The first 8 bytes of what failed. */
+static void put_transport(uint8_t *bytes, const struct failed_packet *failed)
 {
-    put16(bytes, source_port);
-    put16(bytes + 2, port);
-    put16(bytes + 4, 8);
+    if (failed->protocol == IPPROTO_UDP) {
+        put16(bytes, failed->source_port);
+        put16(bytes + 2, failed->port);
+        put16(bytes + 4, 8);
+    } else {
+        bytes[0] = failed->protocol == IPPROTO_ICMP ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+        put16(bytes + 4, failed->source_port);
+        put16(bytes + 6, failed->port);
+    }
 }
 
-static size_t build4(const struct addr *source, uint16_t source_port,
-                     const struct addr *destination, uint16_t port, int refusal, uint8_t *bytes)
+static size_t build4(const struct failed_packet *failed, int refusal, uint8_t *bytes)
 {
     uint8_t *inner = bytes + 8;
 
@@ -97,18 +113,17 @@ static size_t build4(const struct addr *source, uint16_t source_port,
     inner[0] = 0x45;
     put16(inner + 2, 28);
     inner[8] = 64;
-    inner[9] = IPPROTO_UDP;
-    memcpy(inner + 12, source->bytes, 4);
-    memcpy(inner + 16, destination->bytes, 4);
+    inner[9] = failed->protocol;
+    memcpy(inner + 12, failed->source.bytes, 4);
+    memcpy(inner + 16, failed->destination.bytes, 4);
     put16(inner + 10, checksum(inner, 20));
-    put_udp(inner + 20, source_port, port);
+    put_transport(inner + 20, failed);
     put16(bytes + 2, checksum(bytes, 36));
     return 36;
 }
 
 /* The checksum is the kernel's (RFC 3542, section 3.1). */
-static size_t build6(const struct addr *source, uint16_t source_port,
-                     const struct addr *destination, uint16_t port, int refusal, uint8_t *bytes)
+static size_t build6(const struct failed_packet *failed, int refusal, uint8_t *bytes)
 {
     uint8_t *inner = bytes + 8;
 
@@ -119,32 +134,69 @@ static size_t build6(const struct addr *source, uint16_t source_port,
                                              : ICMP6_DST_UNREACH_NOPORT;
     inner[0] = 0x60;
     put16(inner + 4, 8);
-    inner[6] = IPPROTO_UDP;
+    inner[6] = failed->protocol;
     inner[7] = 64;
-    memcpy(inner + 8, source->bytes, 16);
-    memcpy(inner + 24, destination->bytes, 16);
-    put_udp(inner + 40, source_port, port);
+    memcpy(inner + 8, failed->source.bytes, 16);
+    memcpy(inner + 24, failed->destination.bytes, 16);
+    put_transport(inner + 40, failed);
     return 56;
 }
 
-size_t relay_error_build(const struct addr *source, uint16_t source_port,
-                         const struct addr *destination, uint16_t port, int refusal,
+size_t relay_error_build(const struct failed_packet *failed, int refusal,
                          uint8_t bytes[RELAY_ERROR_SIZE])
 {
     memset(bytes, 0, RELAY_ERROR_SIZE);
-    return source->family == ADDR_V4
-               ? build4(source, source_port, destination, port, refusal, bytes)
-               : build6(source, source_port, destination, port, refusal, bytes);
+    return failed->source.family == ADDR_V4 ? build4(failed, refusal, bytes)
+                                            : build6(failed, refusal, bytes);
 }
 
-void relay_errors_send(struct relay_errors *errors, const struct addr *source, uint16_t source_port,
-                       const struct addr *destination, uint16_t port, int refusal)
+void relay_errors_send(struct relay_errors *errors, const struct failed_packet *failed, int refusal)
 {
     uint8_t bytes[RELAY_ERROR_SIZE];
-    size_t length = relay_error_build(source, source_port, destination, port, refusal, bytes);
-    struct endpoint to = endpoint_of(source, 0);
+    size_t length = relay_error_build(failed, refusal, bytes);
+    struct endpoint to = endpoint_of(&failed->source, 0);
 
     /* An error that is lost is like any other that a network loses. */
-    (void)sendto(source->family == ADDR_V4 ? errors->fd4 : errors->fd6, bytes, length,
+    (void)sendto(to.any.sa_family == AF_INET ? errors->fd4 : errors->fd6, bytes, length,
                  MSG_DONTWAIT | MSG_NOSIGNAL, &to.any, to.length);
+}
+
+/* The address that the message is to come from (ip(7); RFC 3542, section 6.1). */
+static void put_source(struct msghdr *message, const struct addr *from)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(message);
+    bool is_v4 = from->family == ADDR_V4;
+    struct in_pktinfo v4 = {0};
+    struct in6_pktinfo v6 = {0};
+
+    memcpy(is_v4 ? (void *)&v4.ipi_spec_dst : (void *)&v6.ipi6_addr, from->bytes, is_v4 ? 4 : 16);
+    c->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
+    c->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
+    c->cmsg_len = is_v4 ? CMSG_LEN(sizeof v4) : CMSG_LEN(sizeof v6);
+    memcpy(CMSG_DATA(c), is_v4 ? (void *)&v4 : (void *)&v6, is_v4 ? sizeof v4 : sizeof v6);
+    message->msg_controllen = is_v4 ? CMSG_SPACE(sizeof v4) : CMSG_SPACE(sizeof v6);
+}
+
+void relay_errors_pass(struct relay_errors *errors, const struct addr *from, const struct addr *to,
+                       uint8_t *bytes, size_t length)
+{
+    struct endpoint endpoint = endpoint_of(to, 0);
+    struct iovec part = {bytes, length};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+    } control = {0};
+    struct msghdr message = {.msg_name = &endpoint.any,
+                             .msg_namelen = endpoint.length,
+                             .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+
+    if (to->family == ADDR_V4)
+        put16(bytes + 2, checksum(bytes, length));
+    put_source(&message, from);
+    /* What cannot be sent is lost, as on any network. */
+    (void)sendmsg(to->family == ADDR_V4 ? errors->fd4 : errors->fd6, &message,
+                  MSG_DONTWAIT | MSG_NOSIGNAL);
 }

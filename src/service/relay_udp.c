@@ -187,8 +187,13 @@ static void expire(void *context)
 
 static void tell(struct relay_udp *relay, const struct relayed_key *key, int refusal)
 {
-    relay_errors_send(relay->errors, &key->source, key->source_port, &key->destination, key->port,
-                      refusal);
+    const struct failed_packet failed = {.protocol = IPPROTO_UDP,
+                                         .source = key->source,
+                                         .destination = key->destination,
+                                         .source_port = key->source_port,
+                                         .port = key->port};
+
+    relay_errors_send(relay->errors, &failed, refusal);
 }
 
 /* An earlier datagram came to nothing. The flow stays: the program may try again. */
