@@ -22,6 +22,7 @@
 #include "service/resolver_jails.h"
 #include "service/resolver_listen.h"
 #include "service/resolver_log.h"
+#include "service/resolver_pinned.h"
 #include "service/resolver_pins.h"
 #include "service/resolver_upstream.h"
 
@@ -32,7 +33,6 @@
 #define LOOKUPS_MAX  256
 #define CLIENTS_MAX  2048
 #define HOPS_MAX     8
-#define SERVERS_MAX  8
 #define TTL_RECORD_S 60
 #define TTL_JAIL_S   1
 
@@ -64,6 +64,7 @@ struct resolver {
     struct upstream *upstream;
     struct dns_cache *cache;
     struct pins *pins;
+    struct pinned *pinned;
     struct jails *jails;
     struct listen *listen;
     struct resolver_log log;
@@ -72,6 +73,11 @@ struct resolver {
     size_t clients_count;
     struct dns_answer answer; /* of what is answered at once */
 };
+
+static uint64_t now_ms(const struct resolver *resolver)
+{
+    return loop_now_ms(resolver->setup.loop);
+}
 
 static void answer_rcode(struct resolver *resolver, struct dns_client *client, enum dns_rcode rcode)
 {
@@ -159,8 +165,7 @@ static void lookup_pinned(void *context, int code)
         lookup_fail(lookup, DNS_SERVFAIL);
         return;
     }
-    dns_cache_put(resolver->cache, &lookup->name, lookup->type, loop_now_ms(resolver->setup.loop),
-                  &lookup->answer);
+    dns_cache_put(resolver->cache, &lookup->name, lookup->type, now_ms(resolver), &lookup->answer);
     lookup_answer(lookup);
 }
 
@@ -180,12 +185,13 @@ static void note_pins(struct lookup *lookup)
     uint16_t kept = 0;
 
     for (uint16_t i = 0; i < answer->addrs_count; i++) {
-        if (pins_note(resolver->pins, &lookup->name, &answer->addrs[i], seconds))
+        if (pinned_note(resolver->pinned, &lookup->name, &answer->addrs[i], seconds,
+                        now_ms(resolver)))
             answer->addrs[kept++] = answer->addrs[i];
     }
     if (kept == 0 && answer->addrs_count > 0)
-        kept = (uint16_t)pins_some_of(resolver->pins, &lookup->name, family_of(lookup->type),
-                                      answer->addrs, 8);
+        kept = (uint16_t)pinned_some_of(resolver->pinned, &lookup->name, family_of(lookup->type),
+                                        now_ms(resolver), answer->addrs, 8);
     answer->addrs_count = kept;
 }
 
@@ -205,8 +211,8 @@ static void lookup_pin(struct lookup *lookup)
     }
     if (answer->addrs_count == 0 || judgement.sets_count == 0) {
         for (uint16_t i = 0; i < answer->addrs_count; i++)
-            (void)pins_note(resolver->pins, &lookup->name, &answer->addrs[i],
-                            pin_seconds(answer->ttl_s)); /* for PTR only */
+            (void)pinned_note(resolver->pinned, &lookup->name, &answer->addrs[i],
+                              pin_seconds(answer->ttl_s), now_ms(resolver)); /* for PTR only */
         lookup_pinned(lookup, 0);
         return;
     }
@@ -363,7 +369,7 @@ static void answer_pointer(struct resolver *resolver, struct dns_client *client)
     struct addr addr;
 
     if (dns_name_address(&client->query.name, &addr) &&
-        pins_name_of(resolver->pins, &addr, &answer->pointer))
+        pinned_name_of(resolver->pinned, &addr, now_ms(resolver), &answer->pointer))
         listen_answer(resolver->listen, client, answer);
     else
         answer_rcode(resolver, client, DNS_REFUSED);
@@ -432,8 +438,8 @@ static void answer_outside(struct resolver *resolver, struct dns_client *client)
         listen_answer(resolver->listen, client, own_answer(resolver, client, 0));
         return;
     }
-    if (dns_cache_find(resolver->cache, &client->query.name, client->query.type,
-                       loop_now_ms(resolver->setup.loop), &resolver->answer)) {
+    if (dns_cache_find(resolver->cache, &client->query.name, client->query.type, now_ms(resolver),
+                       &resolver->answer)) {
         listen_answer(resolver->listen, client, &resolver->answer);
         return;
     }
@@ -483,7 +489,7 @@ static bool contains(void *context, const struct set_item *item, const struct ad
     const struct resolver *resolver = context;
 
     return item->kind == SET_JAIL ? jails_item_has(resolver->jails, item, addr)
-                                  : pins_item_has(resolver->pins, item, addr);
+                                  : pinned_item_has(resolver->pinned, item, addr, now_ms(resolver));
 }
 
 static void listens(void *context)
@@ -513,10 +519,10 @@ static int start_listening(struct resolver *resolver, struct error *error)
 static void take_upstreams(struct resolver *resolver)
 {
     const struct dns *dns = &resolver->policy->dns;
-    struct addr servers[SERVERS_MAX];
+    struct addr servers[DNS_SERVERS_MAX];
     size_t count = 0;
 
-    for (size_t i = 0; i < dns->upstreams_count && count < SERVERS_MAX; i++)
+    for (size_t i = 0; i < dns->upstreams_count && count < DNS_SERVERS_MAX; i++)
         servers[count++] = dns->upstreams[i].addr;
     upstream_set_servers(resolver->upstream, servers, count);
 }
@@ -541,10 +547,11 @@ int resolver_new(const struct resolver_setup *setup, struct resolver **ret_resol
     resolver->upstream = upstream_new(setup->loop);
     resolver->cache = dns_cache_new();
     resolver->pins = pins_new(setup->loop, setup->report_fd);
+    resolver->pinned = pinned_new();
     resolver->jails =
         jails_new(setup->loop, setup->report_fd, resolver->policy, jail_answered, resolver);
     if (!resolver->arena || !resolver->upstream || !resolver->cache || !resolver->pins ||
-        !resolver->jails)
+        !resolver->pinned || !resolver->jails)
         return error_errno(error, -ENOMEM, "cannot start the resolver");
     resolver->names = names_new(resolver->policy, resolver->arena);
     take_upstreams(resolver);
@@ -561,6 +568,7 @@ void resolver_free(struct resolver *resolver)
     listen_free(resolver->listen);
     jails_free(resolver->jails);
     pins_free(resolver->pins);
+    pinned_free(resolver->pinned);
     dns_cache_free(resolver->cache);
     upstream_free(resolver->upstream);
     arena_free(resolver->arena);

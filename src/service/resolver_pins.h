@@ -1,15 +1,12 @@
-/* Which addresses names have now, and their way into the kernel's sets through the supervisor. */
+/* The way of addresses into the kernel's sets, through the supervisor. */
 #pragma once
 
-#include "policy/policy.h"
+#include "base/addr.h"
 #include "service/loop.h"
 #include "service/protocol.h"
-#include "service/resolver_name.h"
 
 #include <sys/queue.h>
 
-#define PINS_MAX        16384 /* of all names */
-#define PINS_PER_NAME   256
 #define PIN_REPORTS_MAX 2048 /* waiting for their turn */
 
 struct pins;
@@ -35,14 +32,3 @@ int pins_ask(struct pins *pins, struct pins_request *request, const uint32_t *se
 void pins_cancel(struct pins *pins, struct pins_request *request);
 /* The supervisor's answer to a report. */
 void pins_noticed(struct pins *pins, const struct notice_pinned *notice);
-
-/* Notes that the name has the address for so long. False: it has too many already. */
-bool pins_note(struct pins *pins, const struct dns_name *name, const struct addr *addr,
-               uint32_t seconds);
-
-/* Has a name that the item means this address now? Has any name (*ret_name is one)? */
-bool pins_item_has(const struct pins *pins, const struct set_item *item, const struct addr *addr);
-/* Addresses of a family that the name has now, at most `max`. Returns how many. */
-size_t pins_some_of(const struct pins *pins, const struct dns_name *name, uint8_t family,
-                    struct addr *ret_addrs, size_t max);
-bool pins_name_of(const struct pins *pins, const struct addr *addr, struct dns_name *ret_name);

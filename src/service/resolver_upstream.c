@@ -1,11 +1,10 @@
 /* Questions to the name servers outside the jail.
  *
- * Servers are asked in their order, each with a time limit, twice round; one that has just failed
- * goes last for a while. Every attempt has a socket of its own (so a port of the kernel's choice),
- * connected to the server (so the kernel lets only its answers in), a random id and random case of
- * letters (0x20); an answer must repeat all of these, or it is not one. A server that does not keep
- * the case is asked again by TCP, as for a truncated answer. SERVFAIL, REFUSED and the like from
- * one server: the next is asked.
+ * Servers are asked in the order of resolver_servers. Every attempt has a socket of its own (so a
+ * port of the kernel's choice), connected to the server (so the kernel lets only its answers in), a
+ * random id and random case of letters (0x20); an answer must repeat all of these, or it is not
+ * one. A server that does not keep the case is asked again by TCP, as for a truncated answer.
+ * SERVFAIL, REFUSED and the like from one server: the next is asked.
  *
  * What must not happen: an answer to another question believed; a question that nobody ends. No
  * privilege; the sockets are in the host's network. */
@@ -21,19 +20,11 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
-#define DNS_PORT      53
-#define ROUNDS        2
-#define FAILED_FOR_MS 15000
-
-struct server {
-    struct addr addr;
-    uint64_t failed_until_ms;
-};
+#define DNS_PORT 53
 
 struct upstream {
     struct loop *loop;
-    struct server servers[DNS_SERVERS_MAX];
-    size_t servers_count;
+    struct dns_servers servers;
     unsigned asks;
     uint8_t message[DNS_MESSAGE_MAX];
 };
@@ -54,36 +45,7 @@ void upstream_free(struct upstream *upstream)
 
 void upstream_set_servers(struct upstream *upstream, const struct addr *servers, size_t count)
 {
-    upstream->servers_count = count < DNS_SERVERS_MAX ? count : DNS_SERVERS_MAX;
-    for (size_t i = 0; i < upstream->servers_count; i++)
-        upstream->servers[i] = (struct server){.addr = servers[i]};
-}
-
-/* The first round is short: with the last server silent and the first just started, the command
- * should still have its answer before the C library gives up (5 s). */
-static unsigned limit_ms(const struct upstream_ask *ask)
-{
-    return ask->attempt < ask->order_count ? 1000 : 2500;
-}
-
-/* Servers that have failed lately go last, for the whole of this question. */
-static void order_servers(struct upstream_ask *ask)
-{
-    const struct upstream *upstream = ask->upstream;
-    uint64_t now_ms = loop_now_ms(upstream->loop);
-
-    ask->order_count = 0;
-    for (int failed = 0; failed < 2; failed++) {
-        for (size_t i = 0; i < upstream->servers_count; i++) {
-            if ((upstream->servers[i].failed_until_ms > now_ms) == failed)
-                ask->order[ask->order_count++] = (uint8_t)i;
-        }
-    }
-}
-
-static struct server *server_of(const struct upstream_ask *ask)
-{
-    return &ask->upstream->servers[ask->order[ask->attempt % ask->order_count] % DNS_SERVERS_MAX];
+    servers_set(&upstream->servers, servers, count);
 }
 
 static void close_attempt(struct upstream_ask *ask)
@@ -118,6 +80,12 @@ void upstream_cancel(struct upstream_ask *ask)
     ask->upstream->asks--;
 }
 
+static void turn(struct upstream_ask *ask)
+{
+    turns_next(&ask->turns, &ask->upstream->servers, loop_now_ms(ask->upstream->loop));
+    ask->by_tcp = ask->tcp_wanted = false;
+}
+
 static bool attempt_begin(struct upstream_ask *ask);
 
 /* Attempts, until one is under way or none is left. */
@@ -125,12 +93,10 @@ static void attempt_next(void *context)
 {
     struct upstream_ask *ask = context;
 
-    if (ask->attempt == 0 && !ask->tcp_wanted)
-        order_servers(ask);
-    while (ask->attempt < ROUNDS * ask->order_count) {
+    while (turns_server(&ask->turns)) {
         if (attempt_begin(ask))
             return;
-        ask->attempt++;
+        turn(ask);
     }
     finish(ask, false);
 }
@@ -139,10 +105,10 @@ static void attempt_next(void *context)
 static void attempt_failed(struct upstream_ask *ask, bool blame)
 {
     if (blame)
-        server_of(ask)->failed_until_ms = loop_now_ms(ask->upstream->loop) + FAILED_FOR_MS;
+        servers_blame(&ask->upstream->servers, turns_server(&ask->turns),
+                      loop_now_ms(ask->upstream->loop));
     close_attempt(ask);
-    ask->by_tcp = ask->tcp_wanted = false;
-    ask->attempt++;
+    turn(ask);
     attempt_next(ask);
 }
 
@@ -289,7 +255,7 @@ static bool write_question(struct upstream_ask *ask)
 
 static bool attempt_begin(struct upstream_ask *ask)
 {
-    const struct addr *addr = &server_of(ask)->addr; /* also one that was listed a moment ago */
+    const struct addr *addr = turns_server(&ask->turns);
     int type = (ask->tcp_wanted ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
     cleanup_fd int fd = socket(addr->family == ADDR_V4 ? AF_INET : AF_INET6, type, 0);
 
@@ -306,7 +272,7 @@ static bool attempt_begin(struct upstream_ask *ask)
         return false;
     }
     (void)take_fd(&fd); /* in ask->source now */
-    loop_arm(ask->upstream->loop, &ask->timer, limit_ms(ask));
+    loop_arm(ask->upstream->loop, &ask->timer, turns_limit_ms(&ask->turns));
     return true;
 }
 
@@ -325,7 +291,7 @@ void upstream_ask(struct upstream *upstream, struct upstream_ask *ask, const str
     ask->timer = (struct loop_timer){.due = attempt_late, .context = ask};
     ask->task = (struct loop_task){.run = full ? too_many : attempt_next, .context = ask};
     ask->active = true;
-    ask->attempt = 0;
+    turns_begin(&ask->turns, &upstream->servers, loop_now_ms(upstream->loop));
     ask->by_tcp = ask->tcp_wanted = false;
     ask->name = *name;
     ask->type = type;

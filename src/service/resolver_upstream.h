@@ -4,9 +4,9 @@
 #include "base/diag.h"
 #include "service/loop.h"
 #include "service/resolver_message.h"
+#include "service/resolver_servers.h"
 
-#define DNS_SERVERS_MAX 8
-#define DNS_ASKS_MAX    256 /* under way at a time */
+#define DNS_ASKS_MAX 256 /* under way at a time */
 
 struct upstream;
 
@@ -24,9 +24,7 @@ struct upstream_ask {
     struct loop_timer timer;
     struct loop_task task;
     bool active;
-    unsigned attempt;               /* one server asked once */
-    uint8_t order[DNS_SERVERS_MAX]; /* of the servers, those that failed lately last */
-    uint8_t order_count;
+    struct dns_turns turns;
     bool by_tcp;
     bool tcp_wanted; /* the next attempt is by TCP, with the same server */
     bool tcp_sent;
