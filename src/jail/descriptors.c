@@ -1,11 +1,11 @@
 /* Which of the caller's descriptors the command gets.
  *
  * A descriptor is power: a socket is a way out, a directory a way around the mounts, a namespace or
- * pidfd a handle on the host. So 0, 1 and 2 stay (but for directories, which nobody reads from),
- * and from 3 on only pipes, plain files and terminals stay, with what socket activation or
- * --keep-fd names. Netjail's own are close-on-exec, which is how the caller's are told from them.
- * What must not happen: a file of a pseudo file system (/proc/PID/mem, a namespace) that passes for
- * a plain file. */
+ * pidfd a handle on the host. So of 0, 1 and 2 stays what one reads from or writes to, IP and UNIX
+ * sockets (inetd, ssh) among it, and from 3 on only pipes, plain files and terminals stay, with
+ * what socket activation or --keep-fd names. Netjail's own are close-on-exec, which is how the
+ * caller's are told from them. What must not happen: a file of a pseudo file system (/proc/PID/mem,
+ * a namespace) that passes for a plain file. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "jail/jail.h"
@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -50,21 +51,24 @@ static bool is_kept(const struct kept *kept, int fd)
     return fd < kept->listen_end;
 }
 
-/* File systems whose files are not plain data (linux/magic.h). */
-static bool is_pseudo(int fd)
+/* File systems whose files are not plain data (linux/magic.h); of the first ones some are to be
+ * read, as a file is. */
+static const unsigned pseudo_magics[] = {
+    0x9fa0 /* proc */,         0x62656572 /* sysfs */,    0x27e0eb /* cgroup */,
+    0x63677270 /* cgroup2 */,  0x64626720 /* debug */,    0x74726163 /* tracing */,
+    0x73636673 /* security */, 0x62656570 /* configfs */, 0x6e736673 /* namespaces */,
+    0x50494446 /* pidfd */,    0xcafe4a11 /* bpf */,      0x19800202 /* message queues */,
+};
+#define PSEUDO_READABLE 8
+
+static bool is_pseudo(int fd, size_t first)
 {
-    static const unsigned magics[] = {
-        0x9fa0 /* proc */,      0x62656572 /* sysfs */,    0x6e736673 /* namespaces */,
-        0x50494446 /* pidfd */, 0x27e0eb /* cgroup */,     0x63677270 /* cgroup2 */,
-        0x64626720 /* debug */, 0x74726163 /* tracing */,  0x73636673 /* security */,
-        0xcafe4a11 /* bpf */,   0x62656570 /* configfs */, 0x19800202 /* message queues */,
-    };
     struct statfs state;
 
     if (fstatfs(fd, &state) < 0)
         return true;
-    for (size_t i = 0; i < ARRAY_LENGTH(magics); i++) {
-        if ((unsigned)state.f_type == magics[i])
+    for (size_t i = first; i < ARRAY_LENGTH(pseudo_magics); i++) {
+        if ((unsigned)state.f_type == pseudo_magics[i])
             return true;
     }
     return false;
@@ -100,7 +104,7 @@ static const char *fault_of(int fd)
     case S_IFIFO:
         return NULL;
     case S_IFREG:
-        return is_pseudo(fd) ? "file of the kernel" : NULL;
+        return is_pseudo(fd, 0) ? "file of the kernel" : NULL;
     case S_IFCHR:
         return is_harmless_device(fd, state.st_rdev) ? NULL : "device";
     case S_IFBLK:
@@ -109,6 +113,58 @@ static const char *fault_of(int fd)
         return "directory";
     case S_IFSOCK:
         return "socket";
+    default:
+        return "kernel object";
+    }
+}
+
+/* A file of the kernel may be read from, but neither written to nor opened again by its O_PATH. */
+static bool is_plain_stream(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || is_pseudo(fd, PSEUDO_READABLE))
+        return false;
+    return ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_PATH)) || !is_pseudo(fd, 0);
+}
+
+/* Of families and types that the command could not make itself: not an O_PATH descriptor either. */
+static bool is_plain_socket(int fd)
+{
+    socklen_t length = sizeof(int);
+    int family = AF_UNSPEC;
+    int type = SOCK_RAW;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+        return false;
+    return family == AF_UNIX ||
+           ((family == AF_INET || family == AF_INET6) &&
+            (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET));
+}
+
+/* The same of 0, 1 and 2. Misc devices (10) are tun, vhost, fuse, kvm; 108 is ppp. */
+static const char *standard_fault_of(int fd)
+{
+    struct stat state;
+
+    if (fstat(fd, &state) < 0)
+        return NULL; /* closed, and stays so */
+    switch (state.st_mode & S_IFMT) {
+    case S_IFIFO:
+    case S_IFBLK:
+        return NULL;
+    case S_IFREG:
+        return is_plain_stream(fd) ? NULL : "file of the kernel";
+    case S_IFCHR:
+        return is_terminal_master(state.st_rdev) || major(state.st_rdev) == 10 ||
+                       major(state.st_rdev) == 108
+                   ? "device"
+                   : NULL;
+    case S_IFDIR:
+        return "directory";
+    case S_IFSOCK:
+        return is_plain_socket(fd) ? NULL : "socket";
     default:
         return "kernel object";
     }
@@ -165,17 +221,17 @@ static int kept_check(const struct kept *kept, struct error *error)
     return 0;
 }
 
-int standard_close_directories(struct error *error)
+int standard_close(struct error *error)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
         cleanup_fd int null = -1;
-        struct stat state;
+        const char *fault = standard_fault_of(fd);
 
-        if (fstat(fd, &state) < 0 || !S_ISDIR(state.st_mode))
+        if (!fault)
             continue;
         null = open("/dev/null", O_RDWR | O_CLOEXEC);
         if (null < 0 || dup2(null, fd) < 0)
-            return error_errno(error, -errno, "cannot close the directory at descriptor %d", fd);
+            return error_errno(error, -errno, "cannot close the %s at descriptor %d", fault, fd);
     }
     return 0;
 }
@@ -186,7 +242,7 @@ int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct 
     int status = kept_check(&kept, error);
 
     if (status == 0)
-        status = standard_close_directories(error);
+        status = standard_close(error);
     return status < 0 ? status : descriptors_judge(&kept, close_found, NULL, error);
 }
 
@@ -216,5 +272,8 @@ int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *re
 {
     struct kept kept = {keep_fds, keep_fds_count, listen_end(getpid())};
 
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (standard_fault_of(fd))
+            list_found(ret_text, fd, standard_fault_of(fd));
     return descriptors_judge(&kept, list_found, ret_text, error);
 }

@@ -202,7 +202,7 @@ _Noreturn static void child_run(struct program *program, int words_fd)
     if (words.code == 0)
         words.code = standard_set(program);
     if (words.code == 0)
-        words.code = standard_close_directories(&error);
+        words.code = standard_close(&error);
     (void)umask((mode_t)program->header.umask);
     /* The caller's directory where the jail's user may enter it, else that of the jail. */
     if (program->header.cwd_length > 0)

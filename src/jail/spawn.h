@@ -25,8 +25,9 @@ void terminal_give(pid_t group);
 /* Is this process's group the foreground group of its terminal? */
 bool terminal_is_ours(void);
 
-/* /dev/null in the place of a directory at 0, 1 or 2: it leads around the jail's mounts. */
-int standard_close_directories(struct error *error);
+/* /dev/null in the place of what must not be at 0, 1 or 2: a directory leads around the jail's
+ * mounts, a namespace or a socket of the kernel's around its network. */
+int standard_close(struct error *error);
 
 /* Closes the inherited descriptors that the command must not have (see descriptors.c). */
 int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);
