@@ -205,6 +205,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         status = status > 0 ? 0 : status;
         if (status == 0)
             status = masks_elsewhere(setup, error);
+    } else if (status == 0) {
+        status = masks_state(setup, error);
     }
     if (status == 0 && !setup->argv)
         status = netns_files_bind(setup->name, error);

@@ -28,6 +28,10 @@ int masks_setup(const char *root, const char *hidden, struct error *error);
 /* Hides sockets outside of /run: of X servers, tmux, screen, session buses, container engines. */
 int masks_elsewhere(const struct jail_setup *setup, struct error *error);
 
+/* Hides the records and names of jails, with /run as it is: who may write there has the host's
+ * network changed, and the command may be of root or of the group netjail. */
+int masks_state(const struct jail_setup *setup, struct error *error);
+
 /* Covers `root` by a tmpfs with everything but `hidden` (names below it; NULL ends the list) bound
  * into it. */
 #define MASK_PATHS_MAX 2

@@ -131,6 +131,40 @@ static int named_cover(struct error *error)
     return status;
 }
 
+/* The directories of one /run: those of netjail itself, which masks.c leaves out where it covers
+ * all. */
+static int state_cover(const char *run, const struct jail_setup *setup, struct error *error)
+{
+    const uid_t uids[] = {getuid(), setup->identity.keep ? getuid() : setup->identity.uid};
+    struct stat state;
+
+    if (lstat(run, &state) < 0 || !S_ISDIR(state.st_mode))
+        return 0; /* none here, or a symbolic link to the other one */
+    int status = name_cover(run, "netjail", error);
+    if (status == 0)
+        status = name_cover(run, "netns", error);
+    for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(uids) && (i == 0 || uids[i] != uids[0]);
+         i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof name, "user/%u/netjail", (unsigned)uids[i]); /* fits */
+        status = name_cover(run, name, error);
+    }
+    return status;
+}
+
+int masks_state(const struct jail_setup *setup, struct error *error)
+{
+    const char *directory = getenv("XDG_RUNTIME_DIR");
+    int status = state_cover("/run", setup, error);
+
+    if (status == 0)
+        status = state_cover("/var/run", setup, error);
+    if (status == 0 && directory && directory[0] == '/')
+        status = name_cover(directory, "netjail", error);
+    return status;
+}
+
 int masks_elsewhere(const struct jail_setup *setup, struct error *error)
 {
     int status = name_cover("/tmp", ".X11-unix", error);

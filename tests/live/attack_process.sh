@@ -90,6 +90,76 @@ both_directories_as_standard_streams() {
     end_jail web
 }
 
+# The records of jails are nobody's business in there, however the sockets of /run are treated.
+both_records_of_jails_are_hidden() {
+    local sockets state=/run/netjail
+    [ "$(id -u)" = 0 ] || state=$XDG_RUNTIME_DIR/netjail
+    start_jail web -q --name web -e 'default in deny' -- sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-web.out"
+    [ "$(id -u)" != 0 ] || ip netns add vpn
+    for sockets in masked none host; do
+        "$NETJAIL" -q -e "unix-sockets $sockets" sh -c 'rm -f "$1"/*; echo x > "$1/y.lease"; rm -f /run/netns/*' sh "$state" 2> /dev/null || :
+        assert_equal "$(cd "$state" && echo *)" 'web.lease web.sock' "with unix-sockets $sockets"
+        [ "$(id -u)" != 0 ] || [ -e /run/netns/vpn ] || fail "a jail removed /run/netns/vpn with unix-sockets $sockets"
+    done
+    [ "$(id -u)" != 0 ] || ip netns delete vpn
+    end_jail web
+}
+
+# What is neither read from nor written to is a handle on the host, also at 0, 1 or 2.
+both_kernel_objects_as_standard_streams() {
+    cat > "$T/standard.py" <<'PY'
+import ctypes, os, socket, sys
+libc = ctypes.CDLL(None)
+def sock(*args): return lambda: socket.socket(*args).detach()
+def path(name, flags): return lambda: os.open(name, flags)
+socket.socket(socket.AF_UNIX).bind("path.sock")
+kinds = {"namespace": path("/proc/self/ns/net", os.O_RDONLY), "pidfd": lambda: os.pidfd_open(os.getpid()), "memory": path("/proc/self/mem", os.O_RDWR),
+         "O_PATH of a socket": path("path.sock", os.O_PATH), "packets": sock(socket.AF_PACKET, socket.SOCK_RAW, 0), "vsock": sock(40, socket.SOCK_STREAM),
+         "raw": sock(socket.AF_INET, socket.SOCK_RAW, 255), "netlink": sock(socket.AF_NETLINK, socket.SOCK_RAW, 12), "master": lambda: os.openpty()[0],
+         "tun": path("/dev/net/tun", os.O_RDWR), "epoll": lambda: libc.epoll_create1(0), "eventfd": lambda: libc.eventfd(0, 0),
+         "io_uring": lambda: libc.syscall(425, 4, (ctypes.c_ubyte * 120)()), "sysctl": path("/proc/sys/net/ipv4/ip_forward", os.O_RDWR)}
+plain = {"file": path("/etc/passwd", os.O_RDONLY), "pipe": lambda: os.pipe()[0], "proc file": path("/proc/self/status", os.O_RDONLY),
+         "TCP": sock(socket.AF_INET), "UNIX": sock(socket.AF_UNIX), "terminal": lambda: os.openpty()[1], "memfd": lambda: os.memfd_create("x", 0)}
+look = 'for i in 0 2; do readlink /proc/self/fd/$i || echo gone; done'
+tried = 0
+for name, make in list(kinds.items()) + list(plain.items()):
+    try:
+        fd = make()
+    except OSError as problem:
+        assert name not in plain and (os.getuid() or name in ("vsock", "tun")), (name, problem)
+        continue
+    if fd < 0:
+        continue
+    for way in (sys.argv[1:], [sys.argv[1] + "ctl", "exec", "web", "--"]):
+        if way[1] == "exec" and os.isatty(fd):
+            continue  # netjailctl makes a terminal of its own then
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(writing, 1)
+            os.dup2(fd, 0)
+            os.dup2(fd, 2)
+            os.execv(way[0], way + ["sh", "-c", look])
+        os.close(writing)
+        with open(reading) as answer:
+            said = answer.read().split("\n")[:-1]
+        status = os.waitpid(pid, 0)[1]
+        if way[1] == "exec" and name == "io_uring" and status == 125 << 8:
+            continue  # the kernel hands none over
+        assert status == 0 and len(said) == 2, (name, way, status, said)
+        assert (said == ["/dev/null"] * 2) == (name in kinds), (name, way, said)
+        tried += 1
+    os.close(fd)
+print(tried)
+PY
+    start_jail web -q --name web sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-web.out"
+    assert_status 0 /usr/bin/python3 "$T/standard.py" "$NETJAIL" -q
+    [ "$out" -ge 30 ] || fail "only $out were tried"
+    end_jail web
+}
+
 no_process_left() { ! pgrep -x tail > /dev/null && ! pgrep netjail > /dev/null && ! pgrep -x netjail-service > /dev/null; }
 
 both_daemons_end_with_the_command() {
