@@ -217,10 +217,13 @@ static int open_log(const struct policy *policy, int *ret_fd, struct error *erro
         return 0;
     if (policy->log_target == LOG_JOURNAL)
         return open_journal(policy, ret_fd, error);
-    int fd = policy->log_target == LOG_FILE
-                 ? open(policy->log_path,
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640)
-                 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    /* A pipe that nobody reads is an error, and nothing to wait for. */
+    int fd =
+        policy->log_target == LOG_FILE
+            ? open(policy->log_path,
+                   O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+                   0640)
+            : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
     if (fd < 0) {
         error->where = policy->log_where;
         return error_errno(error, -errno, "cannot open the log '%s'",

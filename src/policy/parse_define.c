@@ -74,15 +74,15 @@ static struct given_value *value_find(const struct policy_names *names, const ch
     return NULL;
 }
 
-/* Printable, and without '$': a value that named other values could name itself. */
+/* Printable, and without '$': a value that named other values could name itself. Nor with what
+ * would end the list before the value does, and so leave out the rest unseen. */
 static bool value_is_plain(const char *value)
 {
     size_t length = strlen(value);
     size_t i = 0;
 
-    if (memchr(value, '$', length))
+    if (strpbrk(value, "$#}"))
         return false;
-
     while (i < length) {
         size_t size = utf8_printable(value + i, length - i);
 
@@ -116,7 +116,8 @@ void parse_values_add(struct policy *policy, struct diags *diags, const struct p
         value->broken = !value_is_plain(value->value);
         if (value->broken)
             (void)diag_error(diags, value->where,
-                             "the value of '%s' cannot have a '$' or a control character in it",
+                             "the value of '%s' cannot have a '$', '#', '}' or a control character "
+                             "in it",
                              value->name); /* no hint needed */
     }
 }
