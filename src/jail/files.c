@@ -149,15 +149,15 @@ static int cwd_note(char cwd[4096], struct error *error)
     return 0;
 }
 
-/* uid 0 writes what belongs to root without any capability. */
+/* uid 0 writes what belongs to root without any capability; with some, others do or become it. */
 static int proc_lock(const struct jail_setup *setup, struct error *error)
 {
+    bool as_root = setup->identity.uid == 0 || setup->policy->capabilities_kept != 0;
     int status = path_lock("/proc/sys", error);
 
-    for (size_t i = 0; status == 0 && setup->identity.uid == 0 && i < ARRAY_LENGTH(proc_locked);
-         i++)
+    for (size_t i = 0; status == 0 && as_root && i < ARRAY_LENGTH(proc_locked); i++)
         status = path_lock(proc_locked[i], error);
-    return status;
+    return status == 0 && as_root ? pseudo_lock(error) : status;
 }
 
 /* In a user namespace root's files belong to nobody, which ssh refuses in its configuration. */

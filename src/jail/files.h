@@ -32,6 +32,9 @@ int masks_elsewhere(const struct jail_setup *setup, struct error *error);
  * network changed, and the command may be of root or of the group netjail. */
 int masks_state(const struct jail_setup *setup, struct error *error);
 
+/* Makes every mount of /proc, /sys and their like outside of the jail's own read-only. */
+int pseudo_lock(struct error *error);
+
 /* Covers `root` by a tmpfs with everything but `hidden` (names below it; NULL ends the list) bound
  * into it. */
 #define MASK_PATHS_MAX 2

@@ -121,6 +121,21 @@ root_no_magic_file_is_writable() {
     assert_fails "$NETJAIL" -q sh -c ': > /sys/kernel/uevent_seqnum'
 }
 
+# Another /proc has the same sysctls: uid 0 needs no capability to write them.
+root_nor_one_of_a_second_mount() {
+    local file become='import os; os.setuid(0); open("/proc/irq/default_smp_affinity", "w")'
+    mkdir -p "$T/a b/proc" "$T/a b/sys"
+    mount -t proc proc "$T/a b/proc"
+    mount -t sysfs sysfs "$T/a b/sys"
+    for file in proc/sys/kernel/core_pattern proc/irq/default_smp_affinity sys/class/net/lo/mtu; do
+        [ -e "$T/a b/$file" ] || continue
+        ( : >> "$T/a b/$file") || fail "$file cannot be written without a jail"
+        assert_fails "$NETJAIL" -q sh -c ': >> "$1"' sh "$T/a b/$file"
+    done
+    assert_fails "$NETJAIL" -q -e "user $TEST_UID:$TEST_UID" -e 'capabilities keep setuid' /usr/bin/python3 -c "$become"
+    umount "$T/a b/proc" "$T/a b/sys"
+}
+
 both_init_cannot_be_looked_into() {
     assert_fails "$NETJAIL" -q cat /proc/1/environ
     assert_fails "$NETJAIL" -q readlink /proc/1/exe
