@@ -216,6 +216,29 @@ publish any:8080 to 80
 POLICY
 }
 
+# Without a pid namespace, processes that fork and end as fast as they can are ended all the same.
+both_a_storm_of_shared_processes_ends() {
+    cat > "$T/storm.c" <<'C'
+#include <unistd.h>
+int main(void)
+{
+    for (int i = 0; i < 20; i++) {
+        if (fork() != 0)
+            continue;
+        (void)setsid();
+        while (fork() == 0)
+            ;
+        _exit(0);
+    }
+    (void)usleep(100000);
+    return 7;
+}
+C
+    "${CC:-cc}" -o "$T/storm" "$T/storm.c"
+    assert_status 7 timeout -k 1 60 "$NETJAIL" -q -e 'processes shared' "$T/storm"
+    assert_fails pgrep -x storm
+}
+
 root_service_holds_nothing() {
     local file service text
     file=$(service_policy)
