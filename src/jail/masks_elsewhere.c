@@ -1,7 +1,8 @@
 /* Hides sockets outside of /run through which a program outside would act for the command.
  *
- * X servers take keystrokes for any window, tmux and screen run what they are told, a session bus
- * starts services, container engines start containers. They live in known places of /tmp and of the
+ * X servers take keystrokes for any window, tmux, screen, editors and window managers run what they
+ * are told, a session bus starts services, container engines start containers, a sound server sends
+ * to where it is told. They live in known places of /tmp and of the
  * user's directories, or an environment variable names them. Directories are covered by an empty
  * one, so that a socket made anew in them stays hidden; a socket by itself is covered by /dev/null
  * and is hidden as long as it is not made anew. What is not there at the start is not covered.
@@ -46,8 +47,8 @@ static int name_cover(const char *directory, const char *name, struct error *err
     return length < (int)sizeof path ? path_cover(path, true, error) : 0;
 }
 
-/* The caller's and the command's directories of tmux, which has one per user. */
-static int tmux_cover(const struct jail_setup *setup, struct error *error)
+/* The caller's and the command's directories of tmux and emacs, which have one per user. */
+static int user_cover(const struct jail_setup *setup, struct error *error)
 {
     const char *directory = getenv("TMUX_TMPDIR");
     const uid_t uids[] = {geteuid(), setup->identity.keep ? geteuid() : setup->identity.uid};
@@ -61,6 +62,9 @@ static int tmux_cover(const struct jail_setup *setup, struct error *error)
         status = name_cover("/tmp", name, error);
         if (status == 0 && directory && directory[0] == '/')
             status = name_cover(directory, name, error);
+        (void)snprintf(name, sizeof name, "emacs%u", (unsigned)uids[i]); /* fits */
+        if (status == 0)
+            status = name_cover("/tmp", name, error);
     }
     return status;
 }
@@ -77,6 +81,13 @@ static int runtime_cover(struct error *error)
                                         "containerd-rootless",
                                         "buildkit",
                                         "libvirt",
+                                        "pulse",
+                                        "emacs",
+                                        "i3",
+                                        "hypr",
+                                        "wezterm",
+                                        "zellij",
+                                        "at-spi",
                                         "netjail"};
     const char *directory = getenv("XDG_RUNTIME_DIR");
     int status = 0;
@@ -111,6 +122,16 @@ static int named_cover(struct error *error)
         {"DOCKER_HOST", "unix://", ""},
         {"CONTAINER_HOST", "unix://", ""},
         {"TMUX", "", ","},
+        {"PULSE_SERVER", "unix:", " "},
+        {"KITTY_LISTEN_ON", "unix:", ""},
+        {"ALACRITTY_SOCKET", "", ""},
+        {"WEZTERM_UNIX_SOCKET", "", ""},
+        {"NVIM", "", ""},
+        {"NVIM_LISTEN_ADDRESS", "", ""},
+        {"VSCODE_IPC_HOOK_CLI", "", ""},
+        {"SWAYSOCK", "", ""},
+        {"I3SOCK", "", ""},
+        {"NIRI_SOCKET", "", ""},
     };
     int status = 0;
 
@@ -172,7 +193,7 @@ int masks_elsewhere(const struct jail_setup *setup, struct error *error)
     if (status == 0)
         status = name_cover("/tmp", ".ICE-unix", error);
     if (status == 0)
-        status = tmux_cover(setup, error);
+        status = user_cover(setup, error);
     if (status == 0)
         status = runtime_cover(error);
     if (status == 0)

@@ -21,13 +21,14 @@ root_host_sockets_are_hidden() {
     local path
     make_sockets "${MASKED[@]}" /run/systemd/journal/socket /run/other.sock
     mkdir -p /run/user/1000/podman /run/app
-    make_sockets /run/user/1000/bus /run/user/1000/podman/podman.sock /run/user/1000/pulse
+    make_sockets /run/user/1000/bus /run/user/1000/podman/podman.sock /run/user/1000/wayland-0
+    make_sockets /run/user/1000/{pulse/native,emacs/server,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock}
     echo data > /run/app/file
     ln -s app /run/link
-    for path in "${MASKED[@]}" /run/user/1000/bus /run/user/1000/podman; do
+    for path in "${MASKED[@]}" /run/user/1000/{bus,podman,pulse,emacs,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock}; do
         assert_status 1 "$NETJAIL" -q test -e "$path"
     done
-    for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/pulse; do
+    for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/wayland-0; do
         assert_status 0 "$NETJAIL" -q test -S "$path"
     done
     assert_status 0 "$NETJAIL" -q cat /run/link/file
@@ -50,12 +51,13 @@ root_sockets_elsewhere_are_hidden() {
     mount --bind /mnt/own "$T"
     umount /mnt/own
     make_sockets /tmp/.X11-unix/X0 /tmp/tmux-0/default "/tmp/tmux-$TEST_UID/default" /mnt/rt/bus /mnt/rt/podman/podman.sock \
-        /mnt/rt/wayland-0 /mnt/home/.screen/1.tty /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/agent
+        /mnt/rt/wayland-0 /mnt/home/.screen/1.tty /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/agent /mnt/kitty \
+        /mnt/rt/pulse/native /tmp/emacs0/server
     echo data > /mnt/file
     local run=(env XDG_RUNTIME_DIR=/mnt/rt HOME=/mnt/home DOCKER_HOST=unix:///mnt/engine.sock TMUX=/mnt/tmux/own,1,0
-        DBUS_SESSION_BUS_ADDRESS=unix:path=/mnt/bus,guid=1 CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
+        KITTY_LISTEN_ON=unix:/mnt/kitty DBUS_SESSION_BUS_ADDRESS=unix:path=/mnt/bus,guid=1 CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
     for path in /tmp/.X11-unix/X0 /tmp/tmux-0/default /mnt/rt/bus /mnt/rt/podman/podman.sock /mnt/home/.screen/1.tty \
-        /mnt/engine.sock /mnt/tmux/own /mnt/bus; do
+        /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/kitty /mnt/rt/pulse/native /tmp/emacs0/server; do
         assert_status 1 "${run[@]}" test -S "$path"
         assert_status 0 "${run[@]}" -e 'unix-sockets host' test -S "$path"
     done
