@@ -54,15 +54,18 @@ static int directory_make(struct error *error)
     return 0;
 }
 
+/* Mounts on the file that it made, not on what has that name by now: in the state directory the
+ * group netjail may put a symbolic link there. */
 int netns_bind(const char *path, int netns_fd, struct error *error)
 {
-    char source[64];
+    char source[64], target[64];
 
-    (void)snprintf(source, sizeof source, "/proc/self/fd/%d", netns_fd); /* fits */
     cleanup_fd int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0);
     if (fd < 0)
         return error_errno(error, -errno, "cannot make %s", path);
-    if (mount(source, path, NULL, MS_BIND, NULL) == 0)
+    (void)snprintf(source, sizeof source, "/proc/self/fd/%d", netns_fd); /* fits */
+    (void)snprintf(target, sizeof target, "/proc/self/fd/%d", fd);       /* the same */
+    if (mount(source, target, NULL, MS_BIND, NULL) == 0)
         return 0;
     (void)error_errno(error, -errno, "cannot name the jail's network namespace %s", path);
     (void)unlink(path); /* made above, and empty */
