@@ -149,7 +149,7 @@ static const char *standard_fault_of(int fd)
     struct stat state;
 
     if (fstat(fd, &state) < 0)
-        return NULL; /* closed, and stays so */
+        return errno == EBADF ? NULL /* closed, and stays so */ : "unknown";
     switch (state.st_mode & S_IFMT) {
     case S_IFIFO:
     case S_IFBLK:

@@ -20,6 +20,13 @@
 
 #define PATH_SIZE 512 /* a longer one is no path of a socket (sun_path has 108 bytes) */
 
+/* Not there, or not ours to reach: then neither for the command. Asks errno. */
+static bool is_out_of_reach(void)
+{
+    return errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ELOOP ||
+           errno == ENAMETOOLONG;
+}
+
 /* Covers the directory, or the socket, at this path, if it is one. */
 static int path_cover(const char *path, bool directories, struct error *error)
 {
@@ -27,7 +34,7 @@ static int path_cover(const char *path, bool directories, struct error *error)
     int status = 0;
 
     if (stat(path, &state) < 0)
-        return 0; /* not there, or not ours to reach: neither for the command */
+        return is_out_of_reach() ? 0 : error_errno(error, -errno, "cannot look at '%s'", path);
     if (S_ISDIR(state.st_mode) && directories)
         status = mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=555");
     else if (S_ISSOCK(state.st_mode))
@@ -157,9 +164,11 @@ static int named_cover(struct error *error)
 static int state_cover(const char *run, const struct jail_setup *setup, struct error *error)
 {
     const uid_t uids[] = {getuid(), setup->identity.keep ? getuid() : setup->identity.uid};
-    struct stat state;
+    struct stat state = {0};
 
-    if (lstat(run, &state) < 0 || !S_ISDIR(state.st_mode))
+    if (lstat(run, &state) < 0 && !is_out_of_reach())
+        return error_errno(error, -errno, "cannot look at '%s'", run);
+    if (!S_ISDIR(state.st_mode))
         return 0; /* none here, or a symbolic link to the other one */
     int status = name_cover(run, "netjail", error);
     if (status == 0)

@@ -27,14 +27,10 @@ static const unsigned magics[] = {
     0xde5e81e4 /* efivarfs */, 0xcafe4a11 /* bpf */,      0x6165676c /* pstore */,
 };
 
-static bool is_pseudo(int fd)
+static bool is_pseudo(const struct statfs *state)
 {
-    struct statfs state;
-
-    if (fstatfs(fd, &state) < 0)
-        return false;
     for (size_t i = 0; i < ARRAY_LENGTH(magics); i++) {
-        if ((unsigned)state.f_type == magics[i])
+        if ((unsigned)state->f_type == magics[i])
             return true;
     }
     return false;
@@ -59,11 +55,16 @@ static void unescape(char *text)
 static int lock_one(char *path, struct error *error)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+    struct statfs state;
 
     unescape(path);
     cleanup_fd int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 || !is_pseudo(fd))
-        return 0; /* covered, or of another kind */
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES))
+        return 0; /* covered, or out of reach for the command, too */
+    if (fd < 0 || fstatfs(fd, &state) < 0)
+        return error_errno(error, -errno, "cannot look at the mount of %s", path);
+    if (!is_pseudo(&state))
+        return 0; /* covered */
     if (syscall(SYS_mount_setattr, fd, "", (unsigned)AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return error_errno(error, -errno, "cannot make %s read-only", path);
     return 0;
@@ -110,5 +111,7 @@ int pseudo_lock(struct error *error)
             }
         }
     }
+    if (status == 0 && !feof(mounts))
+        status = error_errno(error, -EIO, "cannot read the list of mounts");
     return status;
 }
