@@ -18,6 +18,19 @@ struct talk_jail {
     size_t addrs_count;
 };
 
+#define TALK_LINK_SIZE 256
+
+/* What the jail's own resolv.conf lies on. */
+struct talk_resolv {
+    int etc_watch;
+    int target_watch;
+    bool is_in_run;     /* the place in the jail's own /run that /etc/resolv.conf points to */
+    bool is_on_nothing; /* the host has no such file: ours is in an /etc of the jail's own */
+    bool is_lost;       /* ... as was said */
+    char link[TALK_LINK_SIZE]; /* what /etc/resolv.conf points to; "": it is no link */
+    char file[64];             /* the name of the file that it is in the end */
+};
+
 struct talk {
     const struct policy *policy;
     struct kernel *kernel; /* with the jail's nftables socket */
@@ -30,6 +43,7 @@ struct talk {
     size_t unsent_count;
     struct event_source watch_source; /* inotify */
     int leases_watch;
+    struct talk_resolv resolv;
     struct addr servers[TALK_SERVERS_MAX];
     size_t servers_count;
     struct talk_jail *jails;

@@ -2,7 +2,12 @@
  *
  * One inotify descriptor, opened before the privilege goes. The host's name servers are handed to
  * the service as addresses: it cannot open files, and need not. resolv.conf is often a symbolic
- * link, or replaced as a whole, so its directory and that of its target are watched. */
+ * link, or replaced as a whole, so its directory and that of its target are watched.
+ *
+ * The kernel takes a mount away, in every mount namespace, where the file below it is replaced or
+ * removed (Linux 3.18), and with it the jail's own resolv.conf; only a place in the jail's own /run
+ * is safe from that. Nobody here has the right to mount there again, so all that is done is to say
+ * so. */
 #include "talk.h"
 
 #include "base/cleanup.h"
@@ -18,19 +23,21 @@
 
 #define RESOLV       "/etc/resolv.conf"
 #define CHANGES      (IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
+#define REPLACES     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define LEASE_SUFFIX ".lease"
 
 /* The directory of what the link points to now; the link itself lies in /etc, watched once. */
-static void watch_target(const struct talk *talk)
+static int watch_target(const struct talk *talk)
 {
     char path[PATH_MAX];
     char *slash;
 
     if (!realpath(RESOLV, path) || !(slash = strrchr(path, '/')) || slash == path)
-        return;
+        return -1;
     *slash = '\0';
-    if (strcmp(path, "/etc") != 0)
-        (void)inotify_add_watch(talk->watch_source.fd, path, CHANGES); /* then it is seen later */
+    return strcmp(path, "/etc") != 0
+               ? inotify_add_watch(talk->watch_source.fd, path, CHANGES) /* else seen later */
+               : -1;
 }
 
 static void tell_servers(struct talk *talk)
@@ -81,10 +88,66 @@ static void jail_changed(struct talk *talk, const char *name)
         report_error("netjail", NULL, &error);
 }
 
+static bool link_text(char text[TALK_LINK_SIZE])
+{
+    ssize_t length = readlink(RESOLV, text, TALK_LINK_SIZE - 1);
+
+    text[length < 0 ? 0 : length] = '\0';
+    return length > 0;
+}
+
+/* What the jail's resolv.conf lies on, as jail/name_files.c put it there. */
+static void note_resolv(struct talk *talk)
+{
+    struct talk_resolv *resolv = &talk->resolv;
+    bool is_link = link_text(resolv->link);
+    char path[PATH_MAX];
+    const char *slash;
+
+    resolv->is_in_run = is_link && talk->policy->unix_sockets == UNIX_SOCKETS_MASKED &&
+                        name_files_below_run(resolv->link);
+    resolv->is_on_nothing =
+        (!resolv->is_in_run && access(RESOLV, F_OK) < 0) || access("/etc/hosts", F_OK) < 0;
+    if (!resolv->is_in_run && realpath(RESOLV, path) && (slash = strrchr(path, '/')))
+        (void)strlcpy(resolv->file, slash + 1, sizeof resolv->file); /* longer: not recognised */
+}
+
+/* Has the host put another file in the place of what the jail's resolv.conf lies on? */
+static bool is_replaced(const struct talk *talk, const struct inotify_event *event)
+{
+    const struct talk_resolv *resolv = &talk->resolv;
+    char text[TALK_LINK_SIZE];
+
+    if (resolv->is_on_nothing || event->len == 0 || !(event->mask & REPLACES))
+        return false;
+    if (event->wd == resolv->target_watch && !resolv->is_in_run)
+        return strcmp(event->name, resolv->file) == 0;
+    if (event->wd != resolv->etc_watch || strcmp(event->name, "resolv.conf") != 0)
+        return false;
+    return !resolv->is_in_run || !link_text(text) || strcmp(text, resolv->link) != 0;
+}
+
+static void say_replaced(struct talk *talk)
+{
+    struct error error = {0};
+
+    if (talk->resolv.is_lost)
+        return;
+    talk->resolv.is_lost = true;
+    (void)error_set(&error, -ENOENT,
+                    "the host has replaced " RESOLV
+                    ", and the kernel took the jail's own away with it: names fail in the jail");
+    error_hint(&error, "start the jail again; this does not happen where " RESOLV
+                       " is a link to a file in /run (systemd-resolved, resolvconf)");
+    report_error("netjail", NULL, &error);
+}
+
 static void take_event(struct talk *talk, const struct inotify_event *event, bool *ret_resolv)
 {
     char name[JAIL_NAME_MAX + 1];
 
+    if (is_replaced(talk, event))
+        say_replaced(talk);
     if (event->mask & IN_Q_OVERFLOW)
         jail_changed(talk, NULL);
     if (event->wd != talk->leases_watch)
@@ -109,17 +172,16 @@ static void watch_ready(void *context, short revents)
         at += (ssize_t)(sizeof *event + event->len);
     }
     if (resolv && talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0) {
-        watch_target(talk);
+        (void)watch_target(talk);
         read_servers(talk);
     }
 }
 
 int talk_watch_begin(struct talk *talk, struct error *error)
 {
-    bool servers = talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0;
     int code;
 
-    talk->leases_watch = -1;
+    talk->leases_watch = talk->resolv.etc_watch = talk->resolv.target_watch = -1;
     talk->watch_source = (struct event_source){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
                                                .events = POLLIN,
                                                .ready = watch_ready,
@@ -129,11 +191,13 @@ int talk_watch_begin(struct talk *talk, struct error *error)
     if (talk->leases && talk->policy->jail_sets_count > 0)
         talk->leases_watch =
             inotify_add_watch(talk->watch_source.fd, lease_directory_path(talk->leases), CHANGES);
-    if (servers) {
-        (void)inotify_add_watch(talk->watch_source.fd, "/etc",
-                                CHANGES); /* without /etc nothing changes there */
-        watch_target(talk);
-        read_servers(talk);
+    if (talk->policy->needs_resolver) {
+        talk->resolv.etc_watch = inotify_add_watch(
+            talk->watch_source.fd, "/etc", CHANGES); /* without /etc nothing changes there */
+        talk->resolv.target_watch = watch_target(talk);
+        note_resolv(talk);
+        if (talk->policy->dns.upstreams_count == 0)
+            read_servers(talk);
     }
     code = events_add(talk->events, &talk->watch_source);
     return code < 0 ? error_errno(error, code, "cannot watch files for changes") : 0;

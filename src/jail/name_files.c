@@ -39,18 +39,6 @@ static bool exists(const char *path)
     return stat(path, &state) == 0;
 }
 
-/* The path below /run that a link in /etc points to, or NULL. */
-static const char *below_run(const char *target)
-{
-    static const char *const starts[] = {"/run/", "../run/", "/var/run/", "../var/run/"};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(starts); i++) {
-        if (strncmp(target, starts[i], strlen(starts[i])) == 0)
-            return target + strlen(starts[i]);
-    }
-    return NULL;
-}
-
 /* Can the place be made anew in the tmpfs over /run: real directories all the way? */
 static bool can_remake(const char *path)
 {
@@ -82,7 +70,7 @@ void name_files_look(const struct jail_setup *setup, struct name_files *ret_file
     length = readlink(RESOLV, target, sizeof target - 1);
     if (length > 0) {
         target[length] = '\0';
-        path = below_run(target);
+        path = name_files_below_run(target);
     }
     if (path && setup->policy->unix_sockets == UNIX_SOCKETS_MASKED && can_remake(path))
         memcpy(ret_files->in_run, path, strlen(path) + 1);

@@ -22,6 +22,17 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
+const char *name_files_below_run(const char *target)
+{
+    static const char *const starts[] = {"/run/", "../run/", "/var/run/", "../var/run/"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(starts); i++) {
+        if (strncmp(target, starts[i], strlen(starts[i])) == 0)
+            return target + strlen(starts[i]);
+    }
+    return NULL;
+}
+
 size_t name_files_parse_servers(const char *text, size_t length, struct addr *ret_addrs, size_t max)
 {
     static const char key[] = "nameserver";

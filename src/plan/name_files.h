@@ -11,6 +11,10 @@ struct buf;
 /* Does the policy want files of the jail's own? Else the host's stay as they are. */
 bool name_files_wanted(const struct policy *policy);
 
+/* The path below /run that a symbolic link in /etc points to, a part of `target`; NULL: elsewhere.
+ */
+const char *name_files_below_run(const char *target);
+
 /* The `nameserver` lines of a resolv.conf, at most `max`; 127.0.0.1 where there is none, as the C
  * library has it. Addresses with a zone (%eth0) are left out. Returns how many. */
 size_t name_files_parse_servers(const char *text, size_t length, struct addr *ret_addrs,

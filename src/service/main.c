@@ -73,6 +73,7 @@ struct service {
     struct tcp_relay *tcp;
     struct relay *relay; /* NULL: the jail's own connections are not carried */
     int route_fd;        /* of the host, for the relay; -1: none */
+    int look_fd;         /* the same for the resolver */
     struct udp_relay *udp;
     struct denials *denials;
     struct resolver *resolver; /* NULL: the policy needs none */
@@ -141,6 +142,9 @@ static int sort_descriptors(struct service *service, struct error *error)
         if (service->route_fd < 0)
             return error_errno(error, -errno, "cannot ask for the host's routes");
     }
+    service->look_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (service->look_fd < 0)
+        return error_errno(error, -errno, "cannot ask for the host's routes");
     service->has_nflog = is_open(SERVICE_NFLOG_FD);
     service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
     for (int fd = 0; fd <= 1 && code == 0; fd++)
@@ -418,6 +422,7 @@ static int start_resolver(struct service *service, struct error *error)
         .log_json = service->setup.config.log_json,
         .on_loopback = service->setup.config.resolver_on_loopback,
         .report_fd = SERVICE_REPORT_FD,
+        .route_fd = service->look_fd,
         .ready = resolver_ready,
         .context = service,
     };
@@ -475,7 +480,7 @@ static int serve(struct service *service, struct error *error)
 
 int main(void)
 {
-    struct service service = {.log.fd = -1, .route_fd = -1};
+    struct service service = {.log.fd = -1, .route_fd = -1, .look_fd = -1};
     struct error error = {0};
     int code = serve(&service, &error);
 

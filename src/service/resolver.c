@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "policy/names.h"
 #include "policy/relay.h"
+#include "service/host_route.h"
 #include "service/resolver_cache.h"
 #include "service/resolver_guard.h"
 #include "service/resolver_jails.h"
@@ -223,9 +224,18 @@ static void lookup_pin(struct lookup *lookup)
         lookup_fail(lookup, DNS_SERVFAIL);
 }
 
+/* Of the host's own addresses: asked now, since they come and go. */
+static bool is_hosts(const struct resolver *resolver, const struct addr *addr)
+{
+    bool is_local, is_plain;
+
+    return host_route_look(resolver->setup.route_fd, addr, &is_local, &is_plain) == 0 && !is_plain;
+}
+
 static bool is_somebodys(const struct resolver *resolver, const struct addr *addr)
 {
-    return guard_is_private(addr) || judge_knows(resolver->setup.judge, KNOWN_HOST, addr) ||
+    return guard_is_private(addr) || is_hosts(resolver, addr) ||
+           judge_knows(resolver->setup.judge, KNOWN_HOST, addr) ||
            judge_knows(resolver->setup.judge, KNOWN_GATEWAY, addr) ||
            judge_knows(resolver->setup.judge, KNOWN_JAIL, addr) ||
            judge_knows(resolver->setup.judge, KNOWN_LINK, addr);

@@ -18,6 +18,7 @@ struct resolver_setup {
     bool log_json;
     bool on_loopback; /* listens on 127.0.0.1, too: the jail has no resolv.conf */
     int report_fd;    /* the channel to the supervisor */
+    int route_fd;     /* NETLINK_ROUTE socket of the host's namespace */
     /* All sockets listen (0), or a negative errno. Called once, later. */
     void (*ready)(void *context, int code);
     void *context;

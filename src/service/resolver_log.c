@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "service/denials.h"
+#include "service/resolver_guard.h"
 
 #include <string.h>
 #include <time.h>
@@ -65,7 +66,9 @@ void resolver_log_address(struct resolver_log *log, const char *name, const stru
     struct name_denial denial = {.name = name, .reason = reason, .hint = hint};
 
     (void)snprintf(reason, sizeof reason, "it answers with %s, which is %s", addr_print(addr, text),
-                   never ? "no host's address" : "not public"); /* fits */
+                   never                    ? "no host's address"
+                   : guard_is_private(addr) ? "not public"
+                                            : "this host's or a jail's"); /* fits */
     if (never)
         (void)snprintf(hint, sizeof hint, "allow out tcp to ADDRESS");
     else
