@@ -148,8 +148,11 @@ static int explain_listen(const struct op *op, int code, struct error *error)
         error_hint(error, "a program that you cannot see has this port; as root `ss -lnp` names "
                           "it, or choose another port");
     else if (code == -EACCES && op->listen.port < 1024)
-        error_hint(error, "ports below net.ipv4.ip_unprivileged_port_start (usually 1024) need "
-                          "privilege: publish a higher port, or run as root");
+        error_hint(error,
+                   "an ordinary user may not have ports below net.ipv4.ip_unprivileged_port_start "
+                   "(usually 1024): publish a higher one, for example %u, run netjail as root, or "
+                   "let the administrator lower that setting",
+                   op->listen.port + 8000u);
     else if (code == -EADDRNOTAVAIL)
         error_hint(error, "the host has no such address");
     return code;

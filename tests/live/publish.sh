@@ -184,6 +184,12 @@ root_only_the_published_port_is_open() {
     outside ip route del 10.72.0.0/24
 }
 
+user_low_port_says_what_to_do() {
+    assert_status 125 "$NETJAIL" -q -P 80 true
+    assert_contains "$err" 'cannot listen on TCP port 127.0.0.1:80: Permission denied'
+    assert_contains "$err" 'publish a higher one, for example 8080, run netjail as root'
+}
+
 user_publish_without_a_link() {
     local file
     file=$(policy web <<'POLICY'
