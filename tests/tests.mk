@@ -3,7 +3,7 @@
 
 RUN := tests/run --build $(B) --make "$(MAKE)"
 
-.PHONY: check check-quick check-faults live golden lint clang san valgrind fuzz-short bench try
+.PHONY: check check-quick check-faults live golden lint clang san valgrind fuzz-short bench soak try
 # + : the runner starts make itself.
 check:
 	+@$(RUN) all
@@ -24,6 +24,12 @@ check-faults: all
 bench: all
 	tests/bench/run $(B)
 	tests/bench/run $(B) relay
+
+# Mixed load on relay and resolver for SECONDS; with B=build/san SANITIZE=1 the service is watched by ASan and UBSan.
+SECONDS ?= 300
+soak: all
+	@tests/deps soak install
+	tests/soak $(SECONDS) $(B)
 
 try: all
 	tests/try $(B)
