@@ -235,6 +235,8 @@ static int build_network(struct run *run)
         note(run, "links are up and read back");
     if (result == 0 && run->service.pid > 0)
         result = service_wait_ready(&run->service, &run->error);
+    if (result < 0 && run->service.pid > 0)
+        jail_last_words(&run->jail, &run->error); /* the service ends with init, which knows why */
     return result;
 }
 

@@ -105,6 +105,10 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
  * Init's failures come back in *error with their text and errno. */
 int jail_ready(struct jail *jail, struct error *error);
 
+/* When something else has failed: if init has failed, too, or is gone, that is the cause, and
+ * *error says it; else it stays as it is. Messages of init that have not been read are lost. */
+void jail_last_words(const struct jail *jail, struct error *error);
+
 /* Lets the command run; returns when exec() has succeeded or failed, with the text in *error. When
  * jail->refused is set it was execve(2) that failed: -ENOENT (exit status 127), -EACCES or another
  * errno (126); else something before it, and no command may run (125). */

@@ -331,6 +331,22 @@ int jail_ready(struct jail *jail, struct error *error)
     return 0;
 }
 
+void jail_last_words(const struct jail *jail, struct error *error)
+{
+    struct control_message message;
+    struct error cause = {0};
+    int fds[PACKET_FDS_MAX];
+    int status;
+
+    do {
+        status = control_receive_report(jail->control_fd, jail->state, false, &message, fds, &cause);
+        if (status == 0 && message.kind == CONTROL_NOTIFY)
+            (void)close(fds[0]); /* a socket that nobody will read */
+    } while (status == 0);
+    if (status != -EAGAIN)
+        *error = cause;
+}
+
 /* What came before the command existed was meant for it all the same: Ctrl-C during the set-up. */
 static size_t early_signals(int signals[EARLY_SIGNALS_MAX])
 {

@@ -27,6 +27,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define TELL_TRIES 3
+
 struct watch {
     const struct supervision *supervision;
     struct jail *jail;
@@ -84,8 +86,11 @@ static void watch_clock(struct watch *watch)
 
 static void tell(const struct watch *watch, enum control_kind kind, int value)
 {
-    /* An init that is gone is noticed by the end of the channel. */
-    (void)control_send(watch->jail->control_fd, kind, value, NULL, 0);
+    /* Not lost to a moment without memory. An init that is gone is noticed by the end of the
+     * channel. */
+    for (int i = 0; i < TELL_TRIES; i++)
+        if (control_send(watch->jail->control_fd, kind, value, NULL, 0) == 0)
+            return;
 }
 
 static void tell_continue(struct watch *watch)

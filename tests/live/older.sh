@@ -37,6 +37,11 @@ both_no_landlock_scope() {
     # The domain that was promised and cannot be entered is a failure.
     without landlock_restrict_self sh -c 'echo ran'
     assert_equal "$status:$out" 125:
+    # The service ends with init; what is said is what init could not do.
+    without landlock_restrict_self -P 8097:80 sh -c 'echo ran'
+    assert_equal "$status:$out" 125:
+    assert_contains "$err" 'netjail: cannot '
+    assert_lacks "$err" netjail-service
 }
 
 both_calls_that_have_substitutes() {
