@@ -5,6 +5,7 @@
 #include "wrapper/options.h"
 #include "wrapper/report.h"
 #include "wrapper/run.h"
+#include "wrapper/stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +44,8 @@ static int run(const struct options *options)
     return status;
 }
 
-int main(int argc, char **argv)
+/* Not in main()'s frame: see stack_suffices(). */
+__attribute__((noinline)) static int start(int argc, char **argv)
 {
     struct options options;
     struct error error = {0};
@@ -72,4 +74,9 @@ int main(int argc, char **argv)
     }
     options_free(&options);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    return stack_suffices() ? start(argc, argv) : EXIT_NETJAIL_FAILED;
 }

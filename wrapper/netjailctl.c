@@ -3,6 +3,7 @@
 #include "jail/jail.h"
 #include "wrapper/ctl.h"
 #include "wrapper/report.h"
+#include "wrapper/stack.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -181,7 +182,8 @@ static int run_command(const struct command *command, int argc, char **argv)
     return ctl_finish_output(command->run(&options));
 }
 
-int main(int argc, char **argv)
+/* Not in main()'s frame: see stack_suffices(). */
+__attribute__((noinline)) static int start(int argc, char **argv)
 {
     struct error error = {0};
 
@@ -205,4 +207,9 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0)
             return run_command(&commands[i], argc - 1, argv + 1);
     return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    return stack_suffices() ? start(argc, argv) : CTL_SYSTEM;
 }

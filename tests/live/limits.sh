@@ -17,7 +17,7 @@ under() {
     run bash -c 'ulimit '"$limit"' 2> /dev/null; exec "$@"' - "$NETJAIL" -q --wait-clean "$@" "$T/probe" "$T/result" ${LINK:-}
     case $(cat "$T/result" 2> /dev/null):$status in
     strong:*) RAN=$((RAN + 1)) ;;
-    # 126: the command's own exec; 127, 139: the loader's or a stack's end before a line of ours.
+    # 126: the command's own exec; 127, 139: the loader's end before a line of ours.
     :125 | :126) REFUSED=$((REFUSED + 1)) && assert_contains "$err" netjail ;;
     :127 | :139 | :137) REFUSED=$((REFUSED + 1)) ;;
     *) fail "ulimit $limit: found '$(cat "$T/result")', status $status, $out $err" ;;
@@ -41,6 +41,40 @@ sweep() { # sweep NETJAIL-OPTION...: through all limits, from nothing to enough
 }
 
 both_every_limit() { sweep; }
+
+# What netjail cannot work with it says, before it is in trouble.
+both_small_stacks() {
+    local n
+    for n in 32 64 128 255; do
+        assert_status 125 bash -c 'ulimit -s '$n'; exec "$@"' - "$NETJAIL" -P 8098:80 sh -c 'echo ran'
+        assert_equal "$out" ''
+        assert_contains "$err" 'the limit of the stack is below'
+        run bash -c 'ulimit -s '$n'; exec "$@"' - "$NETJAILCTL" list
+        assert_contains "$status: $err" '4: netjail: the limit of the stack is below'
+    done
+    assert_status 3 bash -c 'ulimit -s 256; exec "$@"' - "$NETJAIL" -q --wait-clean -P 8098:80 sh -c 'exit 3'
+}
+
+# Limits that are in nobody's way: the jail is as ever, and the command has them.
+both_other_limits() {
+    local limit
+    make_probe
+    for limit in '-c 0' '-l 0' '-i 0' '-q 0' '-t 5' '-R 100000' '-e 0' '-r 0' '-x 0' '-m 0'; do
+        rm -f "$T/result"
+        assert_status 0 bash -c "ulimit $limit"' || exit 77; exec "$@"' - "$NETJAIL" -q --wait-clean -P 8098:80 "$T/probe" "$T/result"
+        assert_equal "$(cat "$T/result")" strong "with ulimit $limit"
+        assert_equal "$(bash -c "ulimit $limit"'; exec "$@"' - "$NETJAIL" -q bash -c "ulimit ${limit% *}")" "${limit#* }"
+    done
+}
+
+# No file may grow, which also a lease and a memfd are.
+both_no_file_may_grow() {
+    assert_status 3 bash -c 'ulimit -f 0; exec "$@" 2> >(cat)' - "$NETJAIL" -q --wait-clean sh -c 'exit 3'
+    run bash -c '(ulimit -f 0; exec "$@" 2>&1) | cat; exit "${PIPESTATUS[0]}"' - "$NETJAIL" -q -P 8098:80 sh -c 'echo ran'
+    assert_equal "$status" 125
+    assert_contains "$out" 'netjail: '
+    assert_contains "$out" 'File too large'
+}
 both_every_limit_with_a_service() { sweep -P 8098:80; }
 
 root_every_limit_with_a_bridge() {
