@@ -11,7 +11,8 @@
  * code begins. That stays the same from run to run, which a count of one kind of call in all
  * processes would not. A process that executes something called `probe` is left alone from then on:
  * it is the jail's command. OUT gets, for fail and kill, the name of the call that was met, or
- * nothing. The last line of stdout is "status N", "signal N" or "hang". */
+ * nothing. The last line of stdout is "status N", "signal N" or "hang". With CMD `netjailctl create`
+ * the end of CMD is the end: what it left in the background goes on alone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -51,6 +52,7 @@ static long wanted_errno;
 static FILE *out;
 static pid_t root;
 static bool late; /* the probe runs */
+static bool leaves; /* CMD ends before what it started */
 static bool done; /* nothing more is to be met: everybody is let go */
 
 /* Only the process that matters stops at its calls. */
@@ -235,6 +237,8 @@ static void loop(void)
                 last = status;
             if (process)
                 *process = (struct process){0};
+            if (pid == root && leaves)
+                break; /* our end lets the others go */
             continue;
         }
         if (!process) { /* a new one, of which its parent has not told yet */
@@ -279,6 +283,7 @@ int main(int argc, char **argv)
         wanted_role = argv[2];
         wanted_number = strtoul(argv[3], NULL, 10);
     }
+    leaves = command[1] && strcmp(command[1], "create") == 0;
     root = fork();
     if (root == 0) {
         (void)fclose(out);

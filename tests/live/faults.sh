@@ -20,14 +20,19 @@ command -v "${CC:-cc}" > /dev/null || {
     exit 77
 }
 
+prepare() { # what a jail must not reach, and a name server that knows every name
+    serve_host tcp 0.0.0.0 9999 tcp :: 9999
+    serve_outside tcp 0.0.0.0 9 tcp :: 9
+    nsenter --net=/run/netns/outside "$LIVE_DIR/dns_liar.py" "$OUTSIDE4" honest "$OUTSIDE4" > /dev/null 2>&1 &
+    wait_for_port udp 53 outside
+}
+
 faults() { # faults ARGS...: what faults.py says, which is shown when it is everything that was asked for
     export CCACHE_DISABLE=1
     XDG_RUNTIME_DIR="$T" "${CC:-cc}" -O1 -o "$T/inject" "$FAULTS/inject.c" -lseccomp || fail 'inject.c'
     XDG_RUNTIME_DIR="$T" "${CC:-cc}" -O1 -static -o "$T/probe" "$LIVE_DIR/probe.c" 2> /dev/null ||
         "${CC:-cc}" -O1 -o "$T/probe" "$LIVE_DIR/probe.c"
     chmod 755 "$T/probe" "$T/inject"
-    serve_host tcp 0.0.0.0 9999 tcp :: 9999
-    [ "$(id -u)" != 0 ] || serve_outside tcp 0.0.0.0 9 tcp :: 9
     run /usr/bin/python3 "$FAULTS/faults.py" --work "$T" --seed "$FAULTS_SEED" "$@"
     [ -z "${FAULTS_LOG:-}" ] || printf '%s\n' "$out" >> "$FAULTS_LOG"
     [ "$status" -eq 0 ] || fail "$out $err"

@@ -1,5 +1,8 @@
-/* A command that looks at the jail it is in: `probe FILE [LINK | tcp/ADDRESS/PORT]...` writes
- * `strong` or `weak: WHY` to FILE. Somebody listens at the addresses, which must be out of reach.
+/* A command that looks at the jail it is in:
+ *     probe FILE [network] [LINK | name/NAME | closed/NAME | tcp/ADDRESS/PORT]...
+ * writes `strong` or `weak: WHY` to FILE. Somebody listens at the addresses, which must be out of
+ * reach. NAMEs are asked for, whatever comes, and only the `closed` must not be answered. With
+ * `network`, it is no jail's command, but looks from outside at a jail's network alone.
  *
  * faults.py runs it while single system calls are made to fail, in it as well as in netjail. So a
  * failure here says nothing: everything is tried TRIES times, and only what was seen to be possible
@@ -173,19 +176,61 @@ static void check_closed(const char *text)
     (void)close(fd);
 }
 
+/* NAME/NAME as a DNS question (RFC 1035) for its address; returns the number of answers. */
+static int ask_name(const char *name)
+{
+    const struct sockaddr_in server = {.sin_family = AF_INET,
+                                       .sin_port = htons(53),
+                                       .sin_addr.s_addr = htonl(0x7f000035)};
+    const struct timeval limit = {.tv_usec = 700000};
+    unsigned char packet[512] = {0x12, 0x34, 0x01, 0, 0, 1};
+    size_t length = 12;
+
+    while (*name) {
+        size_t label = strcspn(name, ".");
+
+        packet[length++] = (unsigned char)label;
+        memcpy(packet + length, name, label);
+        length += label;
+        name += label + (name[label] == '.');
+    }
+    packet[length + 2] = 1; /* A */
+    packet[length + 4] = 1; /* IN */
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    ssize_t received = -1;
+    if (connect(fd, (const struct sockaddr *)&server, sizeof server) == 0 &&
+        send(fd, packet, length + 5, 0) > 0)
+        received = recv(fd, packet, sizeof packet, 0);
+    (void)close(fd);
+    return received < 12 ? 0 : packet[6] << 8 | packet[7];
+}
+
+static void check_name(const char *text)
+{
+    if (strncmp(text, "name/", 5) == 0)
+        (void)ask_name(text + 5);
+    if (strncmp(text, "closed/", 7) == 0 && ask_name(text + 7) > 0)
+        weak(text);
+}
+
 int main(int argc, char **argv)
 {
     int fd = -1;
 
     if (argc < 2)
         return 2;
-    check_status();
     check_interfaces(argv + 2);
-    check_mounts();
-    check_filters();
-    check_calls();
-    for (int i = 2; i < argc; i++)
+    if (argc < 3 || strcmp(argv[2], "network") != 0) {
+        check_status();
+        check_mounts();
+        check_filters();
+        check_calls();
+    }
+    for (int i = 2; i < argc; i++) {
+        check_name(argv[i]);
         check_closed(argv[i]);
+    }
     for (int i = 0; fd < 0 && i < TRIES; i++)
         fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC, 0644);
     for (int i = 0; i < TRIES; i++) {
