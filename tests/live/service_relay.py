@@ -135,11 +135,11 @@ def listener_bytes(protocol, port, targets):
     return body + bytes(56 - len(body))  # sizeof(struct service_listener)
 
 
-HEAD = 232  # sizeof(struct service_config)
+HEAD = 240  # sizeof(struct service_config)
 
 
 def config_bytes(listeners, limit):
-    head = struct.pack('@IIIQIBBBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 1, 0, 0, 0, 0, b'test', b'test.conf')
+    head = struct.pack('@IIIQIIIIBBBBBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, b'test', b'test.conf')
     return head + b''.join(listeners)
 
 
@@ -483,7 +483,7 @@ def test_supervisor_gone(path):
 def test_bad_config(path):
     good = config_bytes([listener_bytes(TCP, ECHO, LOCAL)], 10)
     for what, bad in {'empty': b'', 'short': good[:-1], 'long': good + b'\0', 'magic': b'\1' + good[1:],
-                      'bool': good[:28] + b'\2' + good[29:],
+                      'bool': good[:40] + b'\2' + good[41:],
                       'port': good[:HEAD] + struct.pack('=BBH', TCP, 2, 0) + good[HEAD + 4:],
                       'count': good[:HEAD] + struct.pack('=BBH', TCP, 4, 80) + good[HEAD + 4:]}.items():
         service = Service(path, [(TCP, ECHO, LOCAL)], config=bad or b'x')
