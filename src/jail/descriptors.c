@@ -5,7 +5,8 @@
  * sockets (inetd, ssh) among it, and from 3 on only pipes, plain files and terminals stay, with
  * what socket activation or --keep-fd names. Netjail's own are close-on-exec, which is how the
  * caller's are told from them. What must not happen: a file of a pseudo file system (/proc/PID/mem,
- * a namespace) that passes for a plain file. */
+ * a namespace) that passes for a plain file, or a list that ended early: after closing all are
+ * looked at again. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "jail/jail.h"
@@ -170,31 +171,44 @@ static const char *standard_fault_of(int fd)
     }
 }
 
+static int judge_one(const struct kept *kept, int fd, void (*found)(void *, int, const char *),
+                     void *context)
+{
+    const char *fault;
+    int flags;
+
+    if (fd < FIRST_FD || is_kept(kept, fd))
+        return 0;
+    flags = fcntl(fd, F_GETFD);
+    if (flags < 0)
+        return -errno;
+    fault = flags & FD_CLOEXEC ? NULL : fault_of(fd);
+    if (fault)
+        found(context, fd, fault);
+    return 0;
+}
+
 /* Calls `found` for each inherited descriptor that must go. */
 static int descriptors_judge(const struct kept *kept, void (*found)(void *, int, const char *),
                              void *context, struct error *error)
 {
     DIR *directory = opendir("/proc/self/fd");
     const struct dirent *entry;
+    int status = directory ? 0 : -errno;
 
-    if (!directory)
-        return error_errno(error, -errno, "cannot list the open descriptors");
-    while ((entry = readdir(directory))) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
-        int flags;
-        const char *fault;
-
-        if (entry->d_name[0] == '.' || fd < FIRST_FD || is_kept(kept, fd))
-            continue;
-        flags = fcntl(fd, F_GETFD);
-        if (flags < 0 || (flags & FD_CLOEXEC))
-            continue;
-        fault = fault_of(fd);
-        if (fault)
-            found(context, fd, fault);
+    while (status == 0) {
+        errno = 0; /* readdir(3) says nothing else about why it ended */
+        entry = readdir(directory);
+        if (!entry)
+            status = -errno;
+        if (!entry)
+            break;
+        if (entry->d_name[0] != '.')
+            status = judge_one(kept, (int)strtol(entry->d_name, NULL, 10), found, context);
     }
-    (void)closedir(directory); /* only read */
-    return 0;
+    if (directory)
+        (void)closedir(directory); /* only read */
+    return status < 0 ? error_errno(error, status, "cannot list the open descriptors") : 0;
 }
 
 static void close_found(void *context, int fd, const char *fault)
@@ -202,6 +216,12 @@ static void close_found(void *context, int fd, const char *fault)
     (void)context;
     (void)fault;
     (void)close(fd); /* a foreign descriptor: its owner's data is not ours to lose */
+}
+
+static void note_left(void *context, int fd, const char *fault)
+{
+    (void)fault;
+    *(int *)context = fd;
 }
 
 static void list_found(void *context, int fd, const char *fault)
@@ -239,11 +259,18 @@ int standard_close(struct error *error)
 int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct error *error)
 {
     struct kept kept = {setup->keep_fds, setup->keep_fds_count, listen_end(netjail_pid)};
+    int left = -1;
     int status = kept_check(&kept, error);
 
     if (status == 0)
         status = standard_close(error);
-    return status < 0 ? status : descriptors_judge(&kept, close_found, NULL, error);
+    if (status == 0)
+        status = descriptors_judge(&kept, close_found, NULL, error);
+    if (status == 0)
+        status = descriptors_judge(&kept, note_left, &left, error);
+    if (status == 0 && left >= 0)
+        status = error_set(error, -EBADF, "the inherited descriptor %d cannot be closed", left);
+    return status;
 }
 
 /* Without opendir(3): it allocates. */
