@@ -429,8 +429,25 @@ void claim_mark_ending(struct claim *claim)
     (void)lease_write(claim->lease, claim->record, &ignored); /* others then wait no longer */
 }
 
+void claim_settle(struct claim *claim)
+{
+    claim->running = plan_running(claim->plan);
+}
+
+void claim_forget(struct claim *claim)
+{
+    facts_free(claim->facts);
+    claim->facts = NULL;
+    if (!claim->running)
+        return;
+    plan_free(claim->plan);
+    claim->plan = claim->running;
+    claim->running = NULL;
+}
+
 void claim_free(struct claim *claim)
 {
+    plan_free(claim->running);
     claim_unlock(claim);
     peers_close(claim->peers);
     if (claim->join_fd > 0)

@@ -13,6 +13,7 @@ struct claim {
     struct kernel *host;               /* host sockets; NULL without privilege */
     struct facts *facts;
     struct plan *plan;
+    struct plan *running; /* what is left of it, see claim_settle() */
     struct record *record;
     int join_fd;         /* the network that is joined; -1 or, before claim_take(), 0: none */
     struct peers *peers; /* sockets in the jails that cables lead to; NULL: none */
@@ -45,6 +46,13 @@ int claim_undo(struct claim *claim, struct error *error);
 
 /* Marks the lease as ending, so that others know that it pays to wait. */
 void claim_mark_ending(struct claim *claim);
+
+/* Before the command runs: prepares claim_forget(), which then needs no memory. */
+void claim_settle(struct claim *claim);
+
+/* While the command runs: gives up what only the start needed. `plan` is then what plan_running()
+ * has left of it. */
+void claim_forget(struct claim *claim);
 
 /* Frees memory and descriptors; the lease stays as it is. */
 void claim_free(struct claim *claim);

@@ -113,6 +113,20 @@ static int prepare(struct run *run)
     return result;
 }
 
+/* In init, which has a copy of everything, while the command runs: of all this it needs the policy.
+ */
+static void forget_in_init(void *context)
+{
+    struct claim *claim = &((struct run *)context)->claim;
+
+    facts_free(claim->facts);
+    plan_free(claim->plan);
+    record_free(claim->record);
+    claim->facts = NULL;
+    claim->plan = NULL;
+    claim->record = NULL;
+}
+
 static int start_init(struct run *run)
 {
     struct jail_setup setup = {
@@ -130,6 +144,8 @@ static int start_init(struct run *run)
         .notify =
             !run->options->named && manager_find(run->policy, run->options->quiet, run->notify),
         .verbose = run->options->verbose,
+        .forget = forget_in_init,
+        .context = run,
     };
     int result = jail_start(&setup, &run->jail, &run->error);
 
@@ -252,6 +268,7 @@ static void close_fd(int *fd)
 static int shrink(struct run *run)
 {
     applied_free(&run->applied);
+    claim_settle(&run->claim);
     peers_close(run->claim.peers); /* or we would keep those namespaces when their jails end */
     run->claim.peers = NULL;
     close_fd(&run->claim.join_fd);
@@ -317,8 +334,17 @@ static void renew(void *context)
     struct run *run = context;
     struct error error = {0};
 
-    if (apply_renew(run->kernel, run->claim.plan, &error) < 0)
+    const struct plan *running = run->claim.running ? run->claim.running : run->claim.plan;
+
+    if (apply_renew(run->kernel, running, &error) < 0)
         report_error(PROGRAM, NULL, &error); /* until then the elements last 60 s more */
+}
+
+static void forget(void *context)
+{
+    struct run *run = context;
+
+    claim_forget(&run->claim);
 }
 
 static void service_died(void *context, int wait_status)
@@ -412,6 +438,7 @@ static int supervise_command(struct run *run)
         .service_pid = run->service.pid,
         .renew_interval_ms = run->claim.plan->needs_host ? RENEW_INTERVAL_MS : 0,
         .renew = renew,
+        .forget = forget,
         .service_died = service_died,
         .context = run,
         .events = &run->events,

@@ -349,6 +349,8 @@ _Noreturn static void init_loop(struct init *init)
         if (ready < 0)
             continue; /* only EINTR: all signals are blocked */
         if (ready == 0 && !more) {
+            if (init->setup->forget)
+                init->setup->forget(init->setup->context);
             memory_trim();
             idle_ms = -1;
         }

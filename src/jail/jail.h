@@ -59,6 +59,10 @@ struct jail_setup {
     size_t keep_fds_count;
     bool notify; /* NOTIFY_SOCKET leads to jail->notify_fd; else it is taken away */
     int verbose;
+    /* Called in init, once, a second after the start: frees what only the start needed. `plan` is
+     * not looked at any more, `policy` and the texts are. NULL: nothing to free. */
+    void (*forget)(void *context);
+    void *context;
 };
 
 struct jail {
@@ -122,6 +126,7 @@ struct supervision {
     int renew_interval_ms; /* 0: nothing to renew */
     void (*renew)(void *context);
     void (*service_died)(void *context, int wait_status);
+    void (*forget)(void *context); /* once, a second after the start; NULL: nothing to forget */
     void *context;
     struct events *events; /* what else to wait for (jail/events.h); NULL: nothing */
 };

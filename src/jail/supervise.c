@@ -79,6 +79,8 @@ static void watch_clock(struct watch *watch)
     if (renews(watch) && now >= watch->renew_at_ms)
         watch_renew(watch);
     if (watch->trim_at_ms > 0 && now >= watch->trim_at_ms) {
+        if (watch->supervision->forget)
+            watch->supervision->forget(watch->supervision->context);
         memory_trim();
         watch->trim_at_ms = 0;
     }

@@ -2,8 +2,8 @@
  *
  * What netjail has mapped of its own file counts as its memory, although it is the page cache's:
  * most of it was needed once, before the command ran. Dropped pages come back by themselves when
- * they are touched, from the cache. Of the heap the free pages go. No privilege, no
- * allocation. */
+ * they are touched, from the cache. Of the heap the free pages go, of the stack those below the
+ * present frame, which the start has used. No privilege, no allocation. */
 #include "jail/trim.h"
 
 #include <link.h>
@@ -12,7 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RANGES_MAX 16
+#define RANGES_MAX      16
+#define STACK_KEPT      ((uintptr_t)2048) /* for what we call here */
+#define STACK_LOOKED_AT ((uintptr_t)512 * 1024)
 
 struct ranges {
     struct {
@@ -41,6 +43,16 @@ static int object_note(struct dl_phdr_info *object, size_t size, void *context)
     return 0;
 }
 
+/* Pages below that are not there, or end the stack, are no harm: the kernel keeps a gap of 1 MiB
+ * between a stack and what is mapped below it. */
+__attribute__((noinline)) static void stack_trim(uintptr_t page)
+{
+    char here;
+    uintptr_t end = ((uintptr_t)&here - STACK_KEPT) / page * page;
+
+    (void)madvise((void *)(end - STACK_LOOKED_AT), STACK_LOOKED_AT, MADV_DONTNEED);
+}
+
 /* All ranges are found before the first is dropped: what runs in between would come back. */
 void memory_trim(void)
 {
@@ -51,4 +63,5 @@ void memory_trim(void)
     for (size_t i = 0; i < ranges.count; i++)    /* else it stays: no harm */
         (void)madvise((void *)ranges.list[i].from, ranges.list[i].to - ranges.list[i].from,
                       MADV_DONTNEED);
+    stack_trim(ranges.page);
 }

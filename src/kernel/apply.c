@@ -165,27 +165,12 @@ void applied_free(struct applied *applied)
     *applied = (struct applied){0};
 }
 
-static bool is_renewable(const struct op *op)
+int apply_renew(struct kernel *kernel, const struct plan *running, struct error *error)
 {
-    return op->kind == OP_NFT_ELEMENTS_ADD && op->where == WHERE_HOST &&
-           op->elements.timeout_ms > 0;
-}
-
-int apply_renew(struct kernel *kernel, const struct plan *plan, struct error *error)
-{
-    cleanup_free struct op *ops = calloc(plan->ops_count + 1, sizeof *ops);
-    if (!ops)
-        return error_set(error, -ENOMEM, "out of memory");
-    size_t count = 0;
-    for (size_t i = 0; i < plan->ops_count; i++)
-        if (is_renewable(&plan->ops[i]))
-            ops[count++] = plan->ops[i];
-    if (count == 0)
-        return 0;
-    struct plan renewal = *plan;
-    renewal.ops = ops;
-    renewal.ops_count = count;
     size_t failed = 0;
-    int r = kernel->functions->nft_batch(kernel, &renewal, 0, count, &failed, error);
-    return r < 0 ? fail(&renewal, failed, r, error) : 0;
+
+    if (running->ops_count == 0)
+        return 0;
+    int r = kernel->functions->nft_batch(kernel, running, 0, running->ops_count, &failed, error);
+    return r < 0 ? fail(running, failed, r, error) : 0;
 }

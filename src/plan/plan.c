@@ -7,6 +7,8 @@
 #include "base/cleanup.h"
 
 #include <assert.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const uint8_t field_sizes[] = {
     [FIELD_IIFNAME] = IFNAME_SIZE, [FIELD_OIFNAME] = IFNAME_SIZE, [FIELD_IIFGROUP] = 4,
@@ -33,6 +35,63 @@ void plan_forget_queue(struct plan *plan)
         if (plan->terms[i].kind == TERM_QUEUE)
             plan->terms[i].kind = TERM_COUNTER;
     plan->queues = false;
+}
+
+static bool is_renewed(const struct op *op)
+{
+    return op->kind == OP_NFT_ELEMENTS_ADD && op->where == WHERE_HOST &&
+           op->elements.timeout_ms > 0;
+}
+
+static void copy_renewed(const struct plan *plan, struct plan *running)
+{
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        if (!is_renewed(&plan->ops[i]))
+            continue;
+        struct op *op = &running->ops[running->ops_count++];
+        size_t length = plan->ops[i].elements.count * nft_element_size(&plan->ops[i]);
+
+        *op = plan->ops[i];
+        op->elements.first_byte = running->bytes_count;
+        memcpy(running->bytes + running->bytes_count, plan->bytes + plan->ops[i].elements.first_byte,
+               length);
+        running->bytes_count += length;
+    }
+}
+
+struct plan *plan_running(const struct plan *plan)
+{
+    struct arena *arena = arena_new();
+    struct plan *running;
+    size_t ops = 0, bytes = 0;
+
+    if (!arena)
+        abort();
+    for (size_t i = 0; i < plan->ops_count; i++)
+        if (is_renewed(&plan->ops[i])) {
+            ops++;
+            bytes += plan->ops[i].elements.count * nft_element_size(&plan->ops[i]);
+        }
+    running = arena_alloc(arena, sizeof *running);
+    *running = (struct plan){
+        .arena = arena,
+        .sources = plan->sources,
+        .ops = arena_alloc(arena, ops * sizeof *running->ops),
+        .ops_capacity = ops,
+        .bytes = arena_alloc(arena, bytes),
+        .bytes_capacity = bytes,
+        .joins = plan->joins,
+        .relays = plan->relays,
+        .queues = plan->queues,
+        .decides = plan->decides,
+        .needs_host = plan->needs_host,
+        .host_where = plan->host_where,
+        .needs_service = plan->needs_service,
+        .name_sets_count = plan->name_sets_count,
+        .jail_sets_count = plan->jail_sets_count,
+    };
+    copy_renewed(plan, running);
+    return running;
 }
 
 struct op *plan_push(struct plan *plan, enum op_kind kind, enum where where,

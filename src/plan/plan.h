@@ -402,6 +402,10 @@ struct plan {
  * where it cannot. */
 void plan_forget_queue(struct plan *plan);
 
+/* What of a plan is still needed while the command runs: its flags, and the ops that are renewed
+ * (elements on the host with a timeout). In little memory of its own. Owned by the caller. */
+struct plan *plan_running(const struct plan *plan);
+
 void plan_free(struct plan *plan); /* NULL is allowed */
 
 /* Appends a zeroed op. */

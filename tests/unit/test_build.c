@@ -615,10 +615,47 @@ static void test_join(void **unused)
     facts_free(facts);
 }
 
+/* What is renewed is what was made, in memory of its own: the plan itself may go first. */
+static void test_running(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct policy *policy =
+        fixture_policy("network app { address 10.10.0.1/16; nat }\nname web\n"
+                       "link eth0 bridge app { address 10.10.0.5/16 }\n"
+                       "publish 192.0.2.10:8080 to 80\nallow out tcp port 7\n");
+    struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
+    struct plan *running = plan_running(plan);
+    size_t k = 0;
+
+    (void)unused;
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+
+        if (op->kind != OP_NFT_ELEMENTS_ADD || op->where != WHERE_HOST ||
+            op->elements.timeout_ms == 0)
+            continue;
+        assert_true(k < running->ops_count);
+        assert_string_equal(running->ops[k].elements.set, op->elements.set);
+        assert_int_equal(running->ops[k].elements.count, op->elements.count);
+        assert_memory_equal(running->bytes + running->ops[k].elements.first_byte,
+                            plan->bytes + op->elements.first_byte,
+                            op->elements.count * nft_element_size(op));
+        k++;
+    }
+    assert_true(k >= 2); /* what is published, and the pin of the port */
+    assert_int_equal(running->ops_count, k);
+    assert_true(running->needs_host);
+    plan_free(plan);
+    plan_free(running);
+    policy_free(policy);
+    facts_free(facts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_running),
         cmocka_unit_test(test_cable),
         cmocka_unit_test(test_cable_refused),
         cmocka_unit_test(test_cables_to_one_jail),

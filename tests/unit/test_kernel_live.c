@@ -470,9 +470,11 @@ static void check_host_elements(struct world *world)
     run_in(world, false,
            "nft delete element inet netjail publish4 '{ 192.0.2.1 . tcp . 8080 }'; nft add element "
            "inet netjail publish4 '{ 192.0.2.1 . tcp . 8080 timeout 5s : 10.9.9.9 . 9 }'");
-    must(apply_renew(world->kernel, world->plan, &error), &error);
+    struct plan *running = plan_running(world->plan);
+    must(apply_renew(world->kernel, running, &error), &error);
     expect(world, false, "nft list map inet netjail publish4", other);
-    must(apply_renew(world->kernel, world->plan, &error), &error);
+    must(apply_renew(world->kernel, running, &error), &error);
+    plan_free(running);
     struct plan *undo = new_plan();
     for (int twice = 0; twice < 2; twice++)
         for (size_t i = 0; i < world->plan->ops_count; i++)
