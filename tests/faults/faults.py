@@ -40,7 +40,7 @@ INTERRUPTED = set("""read write readv writev recvmsg sendmsg sendto recvfrom pol
 ONLY_EINTR = {"wait4", "waitid"}
 # Calls of init and of the command's process that can be made to lie: success, and nothing done.
 LIES = set("""capset prctl seccomp setresuid setresgid setgroups mount mount_setattr move_mount landlock_restrict_self fchmod
-    fchown mkdir chdir setpgid unlink umount2 pivot_root dup2 fcntl""".split())
+    fchown mkdir chdir setpgid unlink umount2 pivot_root dup2 dup3 fcntl getdents64""".split())
 
 
 class Harness:
@@ -55,6 +55,9 @@ class Harness:
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(os.path.join(self.work, "manager"))
         os.mkfifo(os.path.join(self.work, "fifo"))
+        # What must not reach the command: a directory, and a socket to nowhere.
+        os.set_inheritable(os.open(self.work, os.O_RDONLY | os.O_DIRECTORY), True)
+        os.set_inheritable(os.dup(self.manager.fileno()), True)
         self.around = None
         self.counts = collections.Counter()
         self.failed = 0

@@ -69,7 +69,7 @@ def device(name):
 
 def is_kernels(line, devices):
     """What the kernel gives a link that is up by itself, a second later at worst."""
-    return any(name in line for name in devices) and ("fe80" in line or "'ff00" in line)
+    return any(name in line for name in devices) and ("fe80" in line or "'ff00" in line or "'80', '0000" in line)
 
 
 def leftovers(devices):

@@ -5,6 +5,11 @@
  *                                                  "late" behind it once the command runs
  *     inject fail ROLE NUMBER ERRNO OUT CMD...     this call is not made and returns -ERRNO
  *     inject kill ROLE NUMBER OUT CMD...           SIGKILL to the process as it enters this call
+ *     inject spoil TYPE SCRIPT OUT CMD...          runs SCRIPT by sh(1) when CMD, which has a child
+ *                                                  already, is about to ask for a netlink dump of
+ *                                                  TYPE (below 256: any of that netfilter
+ *                                                  subsystem; else nlmsg_type and 256); $INIT is
+ *                                                  that child
  *
  * A process is named by its place in the family: "0" is CMD, "0.2" the second child of "0"; NUMBER
  * counts its calls of all kinds, from 1, in "0" from the first getresuid() on, where netjail's own
@@ -16,6 +21,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <linux/netlink.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -23,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,6 +60,7 @@ static FILE *out;
 static pid_t root;
 static bool late; /* the probe runs */
 static bool leaves; /* CMD ends before what it started */
+static const char *script;
 static bool done; /* nothing more is to be met: everybody is let go */
 
 /* Only the process that matters stops at its calls. */
@@ -125,9 +133,44 @@ static void call_return(pid_t pid, long value)
     (void)ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 }
 #define GETRESUID 118
+#define SENDTO    44
+
+/* The header of what is sent; false when it cannot be read. */
+static bool call_sends(pid_t pid, const struct user_regs_struct *regs, struct nlmsghdr *ret_header)
+{
+    struct iovec ours = {ret_header, sizeof *ret_header};
+    struct iovec theirs = {(void *)(uintptr_t)regs->rsi, sizeof *ret_header};
+
+    return process_vm_readv(pid, &ours, 1, &theirs, 1, 0) == (ssize_t)sizeof *ret_header;
+}
 #else
 #error "inject knows the registers of x86-64 only"
 #endif
+
+static pid_t init_pid(void)
+{
+    for (size_t i = 0; i < PROCESSES_MAX; i++) {
+        if (strcmp(processes[i].role, "0.1") == 0)
+            return processes[i].pid;
+    }
+    return 0;
+}
+
+static void spoil(const struct process *process, const struct user_regs_struct *regs)
+{
+    struct nlmsghdr header;
+    char pid[16];
+
+    if (process->pid != root || init_pid() == 0 || call_number(regs) != SENDTO ||
+        !call_sends(root, regs, &header) || !(header.nlmsg_flags & NLM_F_DUMP) ||
+        (wanted_number < 256 ? header.nlmsg_type >> 8 : header.nlmsg_type) !=
+            (wanted_number < 256 ? wanted_number : wanted_number - 256))
+        return;
+    (void)snprintf(pid, sizeof pid, "%d", (int)init_pid());
+    (void)setenv("INIT", pid, 1);
+    (void)fprintf(out, "%d\n", system(script));
+    done = true;
+}
 
 static void call_entered(struct process *process)
 {
@@ -135,6 +178,10 @@ static void call_entered(struct process *process)
 
     if (ptrace(PTRACE_GETREGS, process->pid, NULL, &regs) < 0)
         return;
+    if (script) {
+        spoil(process, &regs);
+        return;
+    }
     process->counts = process->counts || process->pid != root || call_number(&regs) == GETRESUID;
     if (!process->counts)
         return;
@@ -273,13 +320,20 @@ int main(int argc, char **argv)
         wanted_errno = strtol(argv[4], NULL, 10);
         out = fopen(argv[5], "w");
         command = argv + 6;
+    } else if (strcmp(mode, "spoil") == 0 && argc > 5) {
+        wanted_number = strtoul(argv[2], NULL, 10);
+        script = argv[3];
+        out = fopen(argv[4], "w");
+        command = argv + 5;
     } else if (strcmp(mode, "kill") == 0 && argc > 5) {
         out = fopen(argv[4], "w");
         command = argv + 5;
     }
     if (!command || !out)
         return 99;
-    if (mode[0] != 'l') {
+    if (script) {
+        wanted_role = "0";
+    } else if (mode[0] != 'l') {
         wanted_role = argv[2];
         wanted_number = strtoul(argv[3], NULL, 10);
     }

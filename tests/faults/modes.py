@@ -115,7 +115,7 @@ if ROOT:
                       init="0.3"),  # behind two that look into the partner's network
         "macvlan": Mode(policy=MACVLAN, links=["eth0"]),
         "device": Mode(policy=DEVICE, links=["usb0"], closed=HOST + ["tcp/10.73.0.2/9"], devices=["usb0"]),
-        "join": Mode(policy=JOIN, links=["wan0"], closed=HOST + ["tcp/10.76.0.1/9999"], partner=True),
+        "join": Mode(policy=JOIN, links=["wan0"], closed=HOST + ["tcp/10.76.0.1/9999"], partner=True, init="0.2"),
         "create": Mode(policy=CREATED, links=["eth0"], closed=HOST + ["tcp/10.74.0.1/9999"], how="create",
                        supervisor="0.1", init="0.1.1"),
     }

@@ -100,6 +100,50 @@ user_namespaces_are_used_up() {
     done
 }
 
+# Connections that the kernel cannot track any more, on the host or in the jail, are not taken for tracked ones.
+root_full_conntrack_table() {
+    local file how
+    serve_outside tcp 0.0.0.0 7 tcp 0.0.0.0 8
+    serve_host tcp 0.0.0.0 22
+    file=$(policy full <<'POLICY'
+network t_br { address 10.84.0.1/24 ; nat }
+name full
+link eth0 bridge t_br { address 10.84.0.5/24 }
+publish 192.0.2.1:8080 to 80
+allow out tcp to 192.0.2.100 port 7
+POLICY
+    )
+    fill() { # fill [PREFIX CMD...]
+        run "$@" "$LIVE_DIR/fill_conntrack.py"
+        [ "$status" != 77 ] || skip "$out"
+        assert_equal "$status" 0 "filling the table: $out $err"
+    }
+    nothing_is_open() { # nor is what is allowed, as long as nobody can track it
+        assert_no_connect jail_exec full -- tcp 192.0.2.100 8
+        assert_no_connect jail_exec full -- tcp 192.0.2.100 7
+        assert_no_connect jail_exec full -- tcp 10.84.0.1 22
+        assert_no_connect jail_exec full -- tcp 192.0.2.1 22
+        assert_no_connect -- tcp 10.84.0.5 81
+        assert_no_connect outside -- tcp 192.0.2.1 8080
+        jail_runs_or_fail full
+    }
+    serve_in_jail full "$file" tcp 0.0.0.0 80 tcp 0.0.0.0 81
+    assert_connect ok jail_exec full -- tcp 192.0.2.100 7
+    assert_connect ok outside -- tcp 192.0.2.1 8080
+    for how in "jail_exec full" env; do
+        fill $how
+        nothing_is_open
+        [ "$how" = env ] || $how "$LIVE_DIR/fill_conntrack.py" empty
+    done
+    end_jail full
+    # The host's table is full: a jail starts all the same, as closed as ever.
+    assert_status 0 "$NETJAIL" -q --wait-clean -p "$file" true
+    run "$NETJAIL" -q --wait-clean -p "$file" "$NET" try tcp 192.0.2.100 8
+    case $out in refused | denied | unreachable | timeout) ;; *) fail "a start with a full table: $out $err" ;; esac
+    "$LIVE_DIR/fill_conntrack.py" empty
+    assert_connect ok "$NETJAIL" -q --wait-clean -p "$file" -- tcp 192.0.2.100 7
+}
+
 root_a_bridge_takes_1023_ports() {
     local file i
     ip link add full_br type bridge

@@ -44,6 +44,20 @@ both_no_landlock_scope() {
     assert_lacks "$err" netjail-service
 }
 
+# A list of descriptors that ends early hides what must be closed.
+both_descriptors_that_cannot_be_listed() {
+    local call how
+    for how in error=ENOMEM error=ENOMEM:when=1 retval=0:when=1; do
+        for call in getdents64 fcntl; do
+            [ "$call:$how" != fcntl:retval=0:when=1 ] || continue # as if it were inherited: it is closed
+            run strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:$how" "$NETJAIL" -q --wait-clean \
+                sh -c 'echo ran; [ ! -e /proc/self/fd/7 ] || echo leaked' 7< /
+            assert_lacks "$call $how: $out" leaked
+            [ -n "$out" ] || assert_contains "$status: $err" '125: netjail: '
+        done
+    done
+}
+
 both_calls_that_have_substitutes() {
     local calls
     make_probe
@@ -59,6 +73,77 @@ both_calls_that_have_substitutes() {
     done
     without clone3 "$T/probe" "$T/result"
     assert_equal "$(cat "$T/result")" strong 'without clone3'
+}
+
+# force_forwarding is of 6.17: before, IPv6 is forwarded between all interfaces or none, and netjail guards the others.
+root_no_force_forwarding() {
+    local file interface hidden=()
+    serve_outside tcp 0.0.0.0 7 tcp :: 7
+    file=$(policy old <<'POLICY'
+network o_br { address 10.86.0.1/24 ; address fd00:86::1/64 ; nat }
+link eth0 bridge o_br { address 10.86.0.5/24 ; address fd00:86::5/64 }
+allow out tcp port 7
+POLICY
+    )
+    for interface in all up0 o_br lo; do hidden+=(-P "net/ipv6/conf/$interface/force_forwarding"); done
+    old() { strace -f -qq -o /dev/null "${hidden[@]}" -e trace=openat2 -e inject=openat2:error=ENOENT "$NETJAIL" -q --wait-clean -p "$file" "$@"; }
+    assert_status 0 old sh -c "cat /proc/sys/net/ipv6/conf/all/forwarding > /dev/null; '$NET' try tcp $OUTSIDE6 7; '$NET' try tcp $OUTSIDE4 7"
+    assert_equal "$(grep -c '^ok ' <<< "$out")" 2
+    old bash -c 'echo up; exec tail -f /dev/null' > "$T/up" &
+    remember_process $!
+    wait_for_file "$T/up"
+    assert_equal "$(cat /proc/sys/net/ipv6/conf/all/forwarding)" 1
+    assert_equal "$(cat /proc/sys/net/ipv6/conf/up0/force_forwarding)" 0
+    # Who is not of the jail's network gets nothing forwarded: from the outside to another interface of the host.
+    ip link add third0 type veth peer name far3
+    ip address add fd00:3::1/64 dev third0 nodad
+    ip link set third0 up
+    ip link set far3 up
+    outside ip -6 route add fd00:3::/64 via 2001:db8:1::1
+    assert_no_connect outside -- tcp fd00:3::2 7
+    outside ip -6 route del fd00:3::/64
+    ip link delete third0
+    pkill -TERM -x netjail
+    wait_for 10 eval '! pgrep -x netjail'
+}
+
+# One of the newer calls missing, in the ways of running that need more than the plain one.
+root_missing_calls_with_links_and_exec() {
+    local file call
+    make_probe
+    file=$(policy linked <<'POLICY'
+network p_br { address 10.87.0.1/24 ; nat }
+name linked
+link eth0 bridge p_br { address 10.87.0.5/24 }
+dns { upstream 192.0.2.100 }
+allow out tcp to www.test port 7
+POLICY
+    )
+    for call in clone3 openat2 close_range faccessat2 statx landlock_create_ruleset memfd_create pidfd_open \
+        pidfd_send_signal mount_setattr epoll_pwait2 getrandom; do
+        rm -f "$T/result"
+        without "$call" -p "$file" "$T/probe" "$T/result" eth0
+        case $status in
+        125) assert_contains "$err" 'netjail: ' ;;
+        *) assert_equal "$(cat "$T/result")" strong "without $call ($status, $err)" ;;
+        esac
+        "$NETJAILCTL" gc > /dev/null || :
+    done
+    # A program in a running jail, whose init is under strace, too.
+    for call in close_range clone3 dup3 landlock_create_ruleset; do
+        strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:error=ENOSYS" "$NETJAIL" -q --name old sh -c 'echo up; exec tail -f /dev/null' > "$T/up" &
+        remember_process $!
+        wait_for_file "$T/up"
+        rm -f "$T/result"
+        run "$NETJAILCTL" exec old -- "$T/probe" "$T/result"
+        case $status in
+        125) assert_contains "$err" 'netjailctl: ' ;;
+        *) assert_equal "$(cat "$T/result")" strong "exec without $call ($status, $err)" ;;
+        esac
+        pkill -TERM -x netjail
+        wait_for 10 eval '! pgrep -x netjail'
+        rm "$T/up"
+    done
 }
 
 # What 5.15 has and a kernel without it would need is an error with a name, never a weaker jail.
