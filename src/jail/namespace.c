@@ -339,7 +339,8 @@ void jail_last_words(const struct jail *jail, struct error *error)
     int status;
 
     do {
-        status = control_receive_report(jail->control_fd, jail->state, false, &message, fds, &cause);
+        status =
+            control_receive_report(jail->control_fd, jail->state, false, &message, fds, &cause);
         if (status == 0 && message.kind == CONTROL_NOTIFY)
             (void)close(fds[0]); /* a socket that nobody will read */
     } while (status == 0);

@@ -58,7 +58,8 @@ struct kernel {
     const struct kernel_functions *functions;
 };
 
-/* Renews the timeouts of all host elements in one batch (delete and add again): of plan_running(). */
+/* Renews the timeouts of all host elements in one batch (delete and add again): of plan_running().
+ */
 int apply_renew(struct kernel *kernel, const struct plan *running, struct error *error);
 
 /* Reads back what the kernel has and compares it with the plan; a mismatch is -EUCLEAN with a

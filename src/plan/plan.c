@@ -53,8 +53,8 @@ static void copy_renewed(const struct plan *plan, struct plan *running)
 
         *op = plan->ops[i];
         op->elements.first_byte = running->bytes_count;
-        memcpy(running->bytes + running->bytes_count, plan->bytes + plan->ops[i].elements.first_byte,
-               length);
+        memcpy(running->bytes + running->bytes_count,
+               plan->bytes + plan->ops[i].elements.first_byte, length);
         running->bytes_count += length;
     }
 }

@@ -16,8 +16,8 @@
  * code begins. That stays the same from run to run, which a count of one kind of call in all
  * processes would not. A process that executes something called `probe` is left alone from then on:
  * it is the jail's command. OUT gets, for fail and kill, the name of the call that was met, or
- * nothing. The last line of stdout is "status N", "signal N" or "hang". With CMD `netjailctl create`
- * the end of CMD is the end: what it left in the background goes on alone. */
+ * nothing. The last line of stdout is "status N", "signal N" or "hang". With CMD `netjailctl
+ * create` the end of CMD is the end: what it left in the background goes on alone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -58,7 +58,7 @@ static unsigned long wanted_number;
 static long wanted_errno;
 static FILE *out;
 static pid_t root;
-static bool late; /* the probe runs */
+static bool late;   /* the probe runs */
 static bool leaves; /* CMD ends before what it started */
 static const char *script;
 static bool done; /* nothing more is to be met: everybody is let go */

@@ -179,9 +179,8 @@ static void check_closed(const char *text)
 /* NAME/NAME as a DNS question (RFC 1035) for its address; returns the number of answers. */
 static int ask_name(const char *name)
 {
-    const struct sockaddr_in server = {.sin_family = AF_INET,
-                                       .sin_port = htons(53),
-                                       .sin_addr.s_addr = htonl(0x7f000035)};
+    const struct sockaddr_in server = {
+        .sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(0x7f000035)};
     const struct timeval limit = {.tv_usec = 700000};
     unsigned char packet[512] = {0x12, 0x34, 0x01, 0, 0, 1};
     size_t length = 12;

@@ -619,10 +619,9 @@ static void test_join(void **unused)
 static void test_running(void **unused)
 {
     struct facts *facts = fixture_facts();
-    struct policy *policy =
-        fixture_policy("network app { address 10.10.0.1/16; nat }\nname web\n"
-                       "link eth0 bridge app { address 10.10.0.5/16 }\n"
-                       "publish 192.0.2.10:8080 to 80\nallow out tcp port 7\n");
+    struct policy *policy = fixture_policy("network app { address 10.10.0.1/16; nat }\nname web\n"
+                                           "link eth0 bridge app { address 10.10.0.5/16 }\n"
+                                           "publish 192.0.2.10:8080 to 80\nallow out tcp port 7\n");
     struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
     struct plan *running = plan_running(plan);
     size_t k = 0;
