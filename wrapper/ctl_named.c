@@ -58,6 +58,51 @@ static int need_privilege(const char *what)
     return fail(&error);
 }
 
+/* ---- what the dead leave ---- */
+
+/* Is the jail among the dead whose leases are still there? */
+static bool is_dead_named(struct lease_directory *directory, const char *name)
+{
+    struct facts *facts = facts_new();
+    struct dead_lease *dead = NULL;
+    size_t dead_count = 0;
+    struct error ignored = {0};
+    bool found = false;
+
+    if (lease_scan(directory, NULL, facts, &dead, &dead_count, &ignored) == 0) {
+        for (size_t i = 0; i < dead_count; i++)
+            found = found || (dead[i].record && dead[i].record->is_named &&
+                              strcmp(dead[i].record->name, name) == 0);
+        lease_dead_free(dead, dead_count);
+    }
+    facts_free(facts);
+    return found;
+}
+
+/* Removes what the dead have left, this jail's among it. False: it had left nothing. */
+static int remove_rest(const char *name, bool *ret_found, struct error *error)
+{
+    static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
+    struct lease_directory *directory = NULL;
+    struct kernel *kernel = NULL;
+    int result = lease_directory_open(LEASE_HOST, false, &directory, error);
+
+    *ret_found = false;
+    if (result == -ENOENT) {
+        *error = (struct error){0};
+        return 0; /* no jail runs, and none has left anything */
+    }
+    if (result == 0)
+        result = kernel_open(&no_jail, true, &kernel, error);
+    if (result == 0) {
+        *ret_found = is_dead_named(directory, name);
+        result = lease_collect(directory, kernel, false, error);
+    }
+    kernel_close(kernel);
+    lease_directory_close(directory);
+    return result < 0 ? result : 0;
+}
+
 /* ---- create ---- */
 
 /* "READY=1" for Type=notify (sd_notify(3)). */
@@ -80,20 +125,23 @@ static void notify_manager(void)
 }
 
 /* Everything is there. In the background nothing of the caller's is held open from now on. */
-static void ready(void *context)
+static int ready(void *context, struct error *error)
 {
     struct creation *creation = context;
     cleanup_fd int null = -1;
 
     if (creation->ready_fd < 0) {
         notify_manager();
-        return;
+        return 0;
     }
-    (void)!write(creation->ready_fd, "R", 1); /* a caller that is gone does not wait */
+    /* A caller that is gone does not wait. One that is there must learn of it. */
+    if (write(creation->ready_fd, "R", 1) < 0 && errno != EPIPE)
+        return error_errno(error, -errno, "cannot say that the jail is there");
     cleanup_close_fd(&creation->ready_fd);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
         (void)dup2(null, fd); /* both are valid */
+    return 0;
 }
 
 static int assemble(const struct creation *creation, struct options *line,
@@ -157,11 +205,15 @@ static int await_ready(pid_t child, int ready_fd)
 static int create_in_background(struct creation *creation, struct options *line,
                                 struct assembled *assembled)
 {
+    struct error error = {0};
+    bool has_left;
     int ready_fds[2];
     pid_t child;
 
-    if (pipe2(ready_fds, O_CLOEXEC) < 0)
-        return CTL_SYSTEM;
+    if (pipe2(ready_fds, O_CLOEXEC) < 0) {
+        (void)error_errno(&error, -errno, "cannot make a pipe to the jail's supervisor");
+        return fail(&error);
+    }
     (void)fflush(stdout); /* nothing is in it yet */
     child = fork();
     if (child == 0) {
@@ -171,9 +223,14 @@ static int create_in_background(struct creation *creation, struct options *line,
         (void)!chdir("/"); /* it must not keep a file system busy */
         _exit(supervise_named(creation, line, assembled));
     }
+    if (child < 0)
+        (void)error_errno(&error, -errno, "cannot start the jail's supervisor");
     (void)close(ready_fds[1]);
-    int status = child < 0 ? CTL_SYSTEM : await_ready(child, ready_fds[0]);
+    int status = child < 0 ? fail(&error) : await_ready(child, ready_fds[0]);
     (void)close(ready_fds[0]);
+    /* The supervisor has no right any more to take the name away; we have. */
+    if (status != CTL_OK && child > 0 && remove_rest(creation->name, &has_left, &error) < 0)
+        return fail(&error);
     return status;
 }
 
@@ -264,49 +321,6 @@ static int supervisor_end(const struct record *record, struct error *error)
         return 0;
     return error_set(error, -ETIMEDOUT, "the supervisor of jail '%s' (%d) does not end",
                      record->name, (int)record->pid);
-}
-
-/* Is the jail among the dead whose leases are still there? */
-static bool is_dead_named(struct lease_directory *directory, const char *name)
-{
-    struct facts *facts = facts_new();
-    struct dead_lease *dead = NULL;
-    size_t dead_count = 0;
-    struct error ignored = {0};
-    bool found = false;
-
-    if (lease_scan(directory, NULL, facts, &dead, &dead_count, &ignored) == 0) {
-        for (size_t i = 0; i < dead_count; i++)
-            found = found || (dead[i].record && dead[i].record->is_named &&
-                              strcmp(dead[i].record->name, name) == 0);
-        lease_dead_free(dead, dead_count);
-    }
-    facts_free(facts);
-    return found;
-}
-
-/* Removes what the dead have left, this jail's among it. False: it had left nothing. */
-static int remove_rest(const char *name, bool *ret_found, struct error *error)
-{
-    static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
-    struct lease_directory *directory = NULL;
-    struct kernel *kernel = NULL;
-    int result = lease_directory_open(LEASE_HOST, false, &directory, error);
-
-    *ret_found = false;
-    if (result == -ENOENT) {
-        *error = (struct error){0};
-        return 0; /* no jail runs, and none has left anything */
-    }
-    if (result == 0)
-        result = kernel_open(&no_jail, true, &kernel, error);
-    if (result == 0) {
-        *ret_found = is_dead_named(directory, name);
-        result = lease_collect(directory, kernel, false, error);
-    }
-    kernel_close(kernel);
-    lease_directory_close(directory);
-    return result < 0 ? result : 0;
 }
 
 /* Its clean-up goes on in a child, which holds the lease. */

@@ -29,9 +29,10 @@ struct options {
     bool quiet;
     bool wait_clean;
     int verbose;
-    char **command;               /* into argv, NULL-terminated; NULL: none was given */
-    bool named;                   /* a named jail without a command (netjailctl create) */
-    void (*ready)(void *context); /* called when it is there, before it is supervised */
+    char **command; /* into argv, NULL-terminated; NULL: none was given */
+    bool named;     /* a named jail without a command (netjailctl create) */
+    /* Called when it is there, before it is supervised; where it fails, so does the start. */
+    int (*ready)(void *context, struct error *error);
     void *ready_context;
 };
 

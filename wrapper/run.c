@@ -447,9 +447,10 @@ static int supervise_command(struct run *run)
     int result;
 
     open_control(run);
-    if (run->options->ready)
-        run->options->ready(run->options->ready_context);
-    result = supervise(&supervision, &wait_status, &run->error);
+    result =
+        run->options->ready ? run->options->ready(run->options->ready_context, &run->error) : 0;
+    if (result == 0)
+        result = supervise(&supervision, &wait_status, &run->error);
     server_stop(&run->server);
 
     notify_end(run->notify);
