@@ -78,7 +78,7 @@ both_process_of_the_jail() {
                 || echo no sockets at all; echo end; sleep 1000"
         wait_for 10 grep -q end "$T/jail-$mode.out"
         assert_lacks "$(cat "$T/jail-$mode.out")" reached
-        [ "$mode" != host ] || assert_contains "$(cat "$T/jail-host.out")" refused
+        [ "$mode" = none ] || assert_contains "$(cat "$T/jail-$mode.out")" unreachable # the directory is hidden
         end_jail "$mode"
     done
     # From inside by exec, too: a program of web against web.
@@ -96,8 +96,12 @@ user_process_of_the_jail_elsewhere() {
     end_jail web
     jail_up web -e 'unix-sockets host'
     assert_equal "$(attack try "$SOCKET")" reached
-    assert_equal "$("$NETJAILCTL" exec web -- python3 "$LIVE_DIR/control.py" try "$SOCKET")" refused
-    # netjailctl inside the jail is refused with a reason.
+    assert_equal "$("$NETJAILCTL" exec web -- python3 "$LIVE_DIR/control.py" try "$SOCKET")" unreachable
+    # By another name of it that is not hidden, the supervisor itself asks where the caller is.
+    ln "$SOCKET" "$T/door"
+    assert_equal "$(attack try "$T/door")" reached
+    assert_equal "$("$NETJAILCTL" exec web -- python3 "$LIVE_DIR/control.py" try "$T/door")" refused
+    # netjailctl inside the jail finds none to run it in.
     run "$NETJAILCTL" exec web -- "$NETJAILCTL" exec web -- true
     assert_equal "$status" 125
     end_jail web
