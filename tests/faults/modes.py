@@ -2,6 +2,7 @@
 import dataclasses
 import os
 import subprocess
+import time
 
 import host
 
@@ -157,6 +158,9 @@ class Surroundings:
                                             stdout=subprocess.PIPE, text=True)
             if self.partner.stdout.readline() != "up\n":
                 raise SystemExit("the partner jail does not start")
+            end = time.monotonic() + 10  # its socket comes after its command
+            while not os.path.exists("/run/netjail/partner.sock") and time.monotonic() < end:
+                time.sleep(0.01)
             self.own = {pid for pid, _ in host.processes()}
         self.before = self.state()
 
