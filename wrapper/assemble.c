@@ -137,9 +137,9 @@ static void imply_relay(const struct options *options, struct transcript *transc
     for (size_t i = 0; i < policy->rules_count; i++) {
         const struct rule *rule = &policy->rules[i];
 
-        out = out || (rule->direction == DIRECTION_OUT && rule->verdict == VERDICT_ALLOW &&
-                      strcmp(policy->sources.list[rule->where.source - 1].name,
-                             "option --allow") == 0);
+        out = out ||
+              (rule->direction == DIRECTION_OUT && rule->verdict == VERDICT_ALLOW &&
+               strcmp(policy->sources.list[rule->where.source - 1].name, "option --allow") == 0);
     }
     if (out && policy->links_count == 0 && !options->net)
         transcript_parse(transcript, "option --allow", NULL, "link relay", strlen("link relay"),

@@ -110,7 +110,7 @@ static int take_packet(struct capture *capture)
 {
     size_t extra = capture->is_cooked ? sizeof(struct sll2) : 0;
     size_t front = sizeof(struct pcap_packet) + extra;
-    struct sockaddr_ll from;
+    struct sockaddr_ll from = {0};
     socklen_t from_length = sizeof from;
     struct timespec now;
     ssize_t length = recvfrom(capture->packet_fd, capture->buffer + front, SNAP_LENGTH - extra,

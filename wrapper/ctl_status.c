@@ -62,7 +62,7 @@ static const char *what_of(const struct rule_counter *counter)
         return counter->where;
     if (counter->is_known_flow)
         return "(known connections)";
-    return counter->verdict == COUNTED_ALLOWED  ? "(implied)"
+    return counter->verdict == COUNTED_ALLOWED   ? "(implied)"
            : counter->verdict == COUNTED_DROPPED ? "(guard)"
                                                  : "(default)";
 }

@@ -77,6 +77,7 @@ static int helper_spawn(const char *path, char *const argv[], int out_fd, pid_t 
 static int helper_start(const char *user, const char *group, bool secure, int out_fd,
                         pid_t *ret_pid, struct error *error)
 {
+    struct error ignored = {0};
     char path[PATH_MAX];
     char *const argv[] = {(char[]){LOOKUP_PROGRAM}, (char *)(uintptr_t)user,
                           (char *)(uintptr_t)group, NULL};
@@ -89,7 +90,7 @@ static int helper_start(const char *user, const char *group, bool secure, int ou
     status = helper_spawn(path, argv, out_fd, ret_pid);
     if (status < 0)
         (void)error_errno(error, status, "cannot start '%s'", path);
-    if (secure && privs_lend(false, status < 0 ? &(struct error){0} : error) < 0 && status == 0)
+    if (secure && privs_lend(false, status < 0 ? &ignored : error) < 0 && status == 0)
         status = error->code;
     return status;
 }

@@ -181,11 +181,12 @@ static int look_at_rules(struct nl *nl, struct search *search, struct facts *fac
         buffer, NFT_MSG_GETRULE, (uint16_t)search->chain->family, NLM_F_DUMP, 0);
 
     mnl_attr_put_strz(message, NFTA_RULE_TABLE, search->chain->table);
-    search->rules = &rules;
+    search->rules = &rules; /* cppcheck-suppress autoVariables; taken back below */
     search->last_drops = false;
     int r = nl_dump(nl, message, take_rule, forget_rules, search, failure);
     if (r == 0 && (search->chain->drops || search->last_drops))
         add_fact(search, facts);
+    search->rules = NULL;
     return r;
 }
 

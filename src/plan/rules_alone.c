@@ -157,7 +157,7 @@ static bool prepare_side(struct rules_context *context, const struct set *set,
 }
 
 #define SIDES_MAX    3
-#define MATCHERS_MAX (16 * SIDES_MAX * SIDES_MAX)
+#define MATCHERS_MAX ((size_t)16 * SIDES_MAX * SIDES_MAX)
 
 static size_t add_matchers(struct rules_context *context, const struct protos *protos,
                            uint8_t family, bool restricted_only, const struct variant *variant,

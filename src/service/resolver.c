@@ -69,7 +69,7 @@ struct resolver {
     struct jails *jails;
     struct listen *listen;
     struct resolver_log log;
-    TAILQ_HEAD(, lookup) lookups;
+    TAILQ_HEAD(lookup_list, lookup) lookups;
     size_t lookups_count;
     size_t clients_count;
     struct dns_answer answer; /* of what is answered at once */

@@ -24,8 +24,8 @@ struct entry {
 };
 
 struct dns_cache {
-    LIST_HEAD(, entry) buckets[BUCKETS];
-    TAILQ_HEAD(, entry) by_use;
+    LIST_HEAD(cache_bucket, entry) buckets[BUCKETS];
+    TAILQ_HEAD(cache_order, entry) by_use;
     size_t count;
     size_t bytes;
 };

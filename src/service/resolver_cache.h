@@ -6,7 +6,7 @@
 struct dns_cache;
 
 #define DNS_CACHE_ENTRIES 4096
-#define DNS_CACHE_BYTES   (8u * 1024 * 1024)
+#define DNS_CACHE_BYTES   ((size_t)8 * 1024 * 1024)
 
 struct dns_cache *dns_cache_new(void); /* NULL: out of memory */
 void dns_cache_free(struct dns_cache *cache);

@@ -23,7 +23,7 @@
 #define READS_PER_ROUND 64
 #define TCP_CLIENTS_MAX 64
 #define TCP_QUERY_MAX   2048
-#define TCP_OUT_MAX     (256 * 1024)
+#define TCP_OUT_MAX     ((size_t)256 * 1024)
 #define IDLE_MS         10000
 
 struct endpoint_socket {
@@ -54,7 +54,7 @@ struct listen {
     struct endpoint_socket sockets[2 * ADDRS_MAX];
     size_t sockets_count;
     size_t ready_count;
-    LIST_HEAD(, tcp_client) clients;
+    LIST_HEAD(client_list, tcp_client) clients;
     size_t clients_count;
     uint8_t message[DNS_MESSAGE_MAX + 2];
 };

@@ -23,8 +23,8 @@ struct entry {
 };
 
 struct pinned {
-    LIST_HEAD(, entry) buckets[BUCKETS];
-    LIST_HEAD(, entry) names[BUCKETS];
+    LIST_HEAD(pinned_bucket, entry) buckets[BUCKETS];
+    LIST_HEAD(pinned_names, entry) names[BUCKETS];
     size_t count;
     uint64_t swept_ms;
 };

@@ -1,11 +1,11 @@
 /* The programs of tests/bench/relay.
  *
  *   load serve ADDRESS                   echoes: TCP and UDP at port 9000
- *   load rate ADDRESS CLIENTS            connect, a byte there, a byte back, close: how often a second
- *   load datagrams ADDRESS CLIENTS       a datagram there, one back: how often a second
- *   load many ADDRESS COUNT              holds connections until standard input ends
- *   load forward NETNS ADDRESS           the floor of a relay: what listens at ADDRESS in the namespace
- *                                        NETNS (ports 5201, 9000) is connected to the same ADDRESS outside
+ *   load rate ADDRESS CLIENTS            connect, a byte there, a byte back, close: how often a
+ * second load datagrams ADDRESS CLIENTS       a datagram there, one back: how often a second load
+ * many ADDRESS COUNT              holds connections until standard input ends load forward NETNS
+ * ADDRESS           the floor of a relay: what listens at ADDRESS in the namespace NETNS (ports
+ * 5201, 9000) is connected to the same ADDRESS outside
  *
  * Clients are processes; each waits for its answer before it asks again. */
 #include <arpa/inet.h>
@@ -213,7 +213,7 @@ static struct {
     int pipe[2];
     size_t pending;
     int ended;
-} *ends_of;
+} * ends_of;
 static struct sockaddr_in outside[2];
 static int inside[2], inside_datagrams, floor_epoll;
 static int free_pipes[64][2], free_count;
@@ -228,8 +228,9 @@ static void connect_outside(int which)
     if (fd < 0)
         return;
     outer = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (outer < 0 || (connect(outer, (struct sockaddr *)&outside[which], sizeof outside[which]) < 0 &&
-                      errno != EINPROGRESS))
+    if (outer < 0 ||
+        (connect(outer, (struct sockaddr *)&outside[which], sizeof outside[which]) < 0 &&
+         errno != EINPROGRESS))
         err(1, "connect");
     memset(&ends_of[fd], 0, sizeof ends_of[fd]);
     memset(&ends_of[outer], 0, sizeof ends_of[outer]);
@@ -316,7 +317,8 @@ static void pass_datagram(void)
     char buffer[2048];
     struct sockaddr_in from;
     socklen_t size = sizeof from;
-    ssize_t got = recvfrom(inside_datagrams, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &size);
+    ssize_t got =
+        recvfrom(inside_datagrams, buffer, sizeof buffer, 0, (struct sockaddr *)&from, &size);
     int port = ntohs(from.sin_port);
     int fd;
 

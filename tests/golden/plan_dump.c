@@ -164,8 +164,10 @@ static int add_other(struct facts *facts, const char *path)
 
 static void dump_ops(const struct plan *plan, struct buf *out)
 {
-    static const char *const places[] = {
-        [WHERE_JAIL] = "jail", [WHERE_HOST] = "host", [WHERE_SERVICE] = "service", [WHERE_PEER] = "peer"};
+    static const char *const places[] = {[WHERE_JAIL] = "jail",
+                                         [WHERE_HOST] = "host",
+                                         [WHERE_SERVICE] = "service",
+                                         [WHERE_PEER] = "peer"};
 
     for (size_t i = 0; i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];

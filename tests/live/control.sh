@@ -116,7 +116,7 @@ both_bad_messages() {
     assert_unharmed
     assert_equal "$(attack programs "$SOCKET")" refused
     assert_unharmed
-    assert_equal "$(attack never-read "$SOCKET")" done
+    assert_equal "$(attack never-read "$SOCKET")" "done"
     assert_unharmed
     end_jail web
 }

@@ -54,6 +54,7 @@ root_sockets_elsewhere_are_hidden() {
         /mnt/rt/wayland-0 /mnt/home/.screen/1.tty /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/agent /mnt/kitty \
         /mnt/rt/pulse/native /tmp/emacs0/server
     echo data > /mnt/file
+    # shellcheck disable=SC2054
     local run=(env XDG_RUNTIME_DIR=/mnt/rt HOME=/mnt/home DOCKER_HOST=unix:///mnt/engine.sock TMUX=/mnt/tmux/own,1,0
         KITTY_LISTEN_ON=unix:/mnt/kitty DBUS_SESSION_BUS_ADDRESS=unix:path=/mnt/bus,guid=1 CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
     for path in /tmp/.X11-unix/X0 /tmp/tmux-0/default /mnt/rt/bus /mnt/rt/podman/podman.sock /mnt/home/.screen/1.tty \

@@ -38,6 +38,7 @@ root_bridge_mode() {
 # What neighbours remember of a jail stays true when it starts again.
 root_mac_stays() {
     local file first bridged
+    [ "$(wc -c < /etc/machine-id)" -ge 32 ] 2> /dev/null || skip 'this machine has no id (machine-id(5)): the MAC is random'
     file=$(child one 21)
     first=$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)
     assert_equal "$("$NETJAIL" -q -p "$file" cat /sys/class/net/eth0/address)" "$first" "MAC of the next start"

@@ -504,16 +504,16 @@ root_every_example_is_run_here() {
 }
 
 root_machines() {
-    local r far
+    local r elsewhere
     for r in "$HOST4 $OUTSIDE4" "$HOST6 $OUTSIDE6"; do
         set -- $r
         span "$1" "$2" 2> "$T/span" || skip "the kernel has no VXLAN: $(cat "$T/span")"
         span "$2" "$1" outside
         serve_example "$E/machines.conf" one -D number=1 -- tcp 0.0.0.0 80 tcp :: 80
-        far=(outside unshare -m bash -c 'mount -t tmpfs tmpfs /run; exec "$@"' far "$NETJAIL" -q -p "$E/machines.conf" -D number=2)
-        assert_connect 'ok hello from 10.60.0.1 to 10.60.0.2' "${far[@]}" -- tcp 10.60.0.1 80
-        assert_connect 'ok hello from fd00:60::1 to fd00:60::2' "${far[@]}" -- tcp fd00:60::1 80
-        run "${far[@]}" ip link show eth0
+        elsewhere=(outside unshare -m bash -c 'mount -t tmpfs tmpfs /run; exec "$@"' far "$NETJAIL" -q -p "$E/machines.conf" -D number=2)
+        assert_connect 'ok hello from 10.60.0.1 to 10.60.0.2' "${elsewhere[@]}" -- tcp 10.60.0.1 80
+        assert_connect 'ok hello from fd00:60::1 to fd00:60::2' "${elsewhere[@]}" -- tcp fd00:60::1 80
+        run "${elsewhere[@]}" ip link show eth0
         assert_contains "$out" 'mtu 1450'
         # A segment of full size gets through: 200 kB in one direction.
         head -c 200000 /dev/zero > "$T/large"
@@ -522,7 +522,7 @@ root_machines() {
         JAILS[one]=$!
         remember_process $!
         wait_for 15 jail_listens one tcp 80
-        assert_equal "$("${far[@]}" curl -sS --max-time 10 http://10.60.0.1/large | wc -c)" 200000
+        assert_equal "$("${elsewhere[@]}" curl -sS --max-time 10 http://10.60.0.1/large | wc -c)" 200000
         end_jail one
         wait_for 10 eval '[ -z "$(ls /sys/class/net/span_br/brif | grep nj-)" ]'
         ip link del span_br

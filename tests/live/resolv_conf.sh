@@ -111,7 +111,7 @@ root_read_only() {
     mount -o remount,ro /etc
     direct
     umount /etc
-    own_etc_again() { rm -rf "$T/etc" && own_etc; }
+    own_etc_again() { rm -rf "${T:?}/etc" && own_etc; }
     own_etc_again
     rm /etc/resolv.conf
     mount -o remount,ro /etc
