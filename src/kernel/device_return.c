@@ -153,11 +153,11 @@ static int choose_name(struct nl *host, const char *wanted, char name[IFNAME_SIZ
     struct rtnl_link link;
 
     (void)snprintf(name, IFNAME_SIZE, "%s", wanted); /* same size */
-    for (int i = 1; i < NAME_TRIES; i++) {
+    for (uint8_t i = 1; i < NAME_TRIES; i++) {
         int r = rtnl_get_link(host, name, &link, &failure);
         if (r < 0)
             return r == -ENODEV ? 0 : r;
-        (void)snprintf(name, IFNAME_SIZE, "%.11s-%d", wanted, i); /* fits */
+        (void)snprintf(name, IFNAME_SIZE, "%.11s-%u", wanted, i); /* fits */
     }
     return -EEXIST;
 }
