@@ -43,7 +43,9 @@ same_by_hand() { # same_by_hand POLICY [PEER]: PEER's jail runs already
     # Names and MAC addresses that netjail chose by chance differ.
     for f in netjail-jail netjail-host netjail-peer hand-jail hand-host hand-peer; do
         sed -i -E 's/nj-[0-9a-f]+/nj-NAME/g; s/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g; s/fe80::[0-9a-f:]+/LINKLOCAL/g' "$T/$f"
-        sort -o "$T/$f.sorted" "$T/$f"
+        # Elements come in the order of their hashes, so each is a line of its own.
+        sed -E 's/elements = \{ /elements\n/; s/ \}$//; s/, */\n/g' "$T/$f" | sed -E 's/^[[:space:]]+//; s/[[:space:]]+$//' |
+            sort -o "$T/$f.sorted"
     done
     diff -u "$T/netjail-jail" "$T/hand-jail" >&2 || fail "the jail made by hand differs"
     diff -u "$T/netjail-peer.sorted" "$T/hand-peer.sorted" >&2 || fail "the other jail made by hand differs"
