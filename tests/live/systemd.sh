@@ -124,9 +124,9 @@ listener = socket.socket(fileno=3)
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 try:
     socket.create_connection(("127.0.0.1", 8012), 1)
-    print("the jail reaches the host")
+    print("the jail reaches the host", flush=True)
 except OSError:
-    print("closed")
+    print("closed", flush=True)
 import signal
 client = listener.accept()[0] # of this test, from the host
 client.send(b"hello")
