@@ -55,6 +55,7 @@ link eth0 bridge m_br { address 10.5.0.2/24 }')
 root_private_and_vepa_modes() {
     local mode
     for mode in private vepa; do
+        outside ip neighbour flush all # the MAC is a new one where the machine has no id
         serve_in_jail one "$(child one 21 $mode)" tcp 0.0.0.0 80 tcp :: 80
         assert_connect ok outside -- tcp 192.0.2.21 80
         assert_connect ok outside -- tcp 2001:db8:1::21 80
