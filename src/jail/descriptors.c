@@ -199,10 +199,10 @@ static int descriptors_judge(const struct kept *kept, void (*found)(void *, int,
     while (status == 0) {
         errno = 0; /* readdir(3) says nothing else about why it ended */
         entry = readdir(directory);
-        if (!entry)
+        if (!entry) {
             status = -errno;
-        if (!entry)
             break;
+        }
         if (entry->d_name[0] != '.')
             status = judge_one(kept, (int)strtol(entry->d_name, NULL, 10), found, context);
     }
@@ -299,8 +299,11 @@ int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *re
 {
     struct kept kept = {keep_fds, keep_fds_count, listen_end(getpid())};
 
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-        if (standard_fault_of(fd))
-            list_found(ret_text, fd, standard_fault_of(fd));
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        const char *fault = standard_fault_of(fd);
+
+        if (fault)
+            list_found(ret_text, fd, fault);
+    }
     return descriptors_judge(&kept, list_found, ret_text, error);
 }

@@ -70,3 +70,15 @@ void endpoint_reset(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     (void)close(fd); /* nothing is written behind it */
 }
+
+void endpoint_put_control(struct msghdr *message, int level, int type, const void *data,
+                          size_t size)
+{
+    struct cmsghdr *c = CMSG_FIRSTHDR(message);
+
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(c), data, size);
+    message->msg_controllen = CMSG_SPACE(size);
+}

@@ -28,3 +28,8 @@ bool endpoint_peer(int fd, struct addr *ret_addr, uint16_t *ret_port);
 /* Closes a TCP socket with a reset instead of a FIN (SO_LINGER with 0 s, socket(7)): the other end
  * learns that the connection failed, and no TIME_WAIT is left. */
 void endpoint_reset(int fd);
+
+/* Puts one control message at the head of message->msg_control, which has room for it, and sets
+ * msg_controllen (cmsg(3)). */
+void endpoint_put_control(struct msghdr *message, int level, int type, const void *data,
+                          size_t size);

@@ -164,17 +164,16 @@ void relay_errors_send(struct relay_errors *errors, const struct failed_packet *
 /* The address that the message is to come from (ip(7); RFC 3542, section 6.1). */
 static void put_source(struct msghdr *message, const struct addr *from)
 {
-    struct cmsghdr *c = CMSG_FIRSTHDR(message);
-    bool is_v4 = from->family == ADDR_V4;
     struct in_pktinfo v4 = {0};
     struct in6_pktinfo v6 = {0};
 
-    memcpy(is_v4 ? (void *)&v4.ipi_spec_dst : (void *)&v6.ipi6_addr, from->bytes, is_v4 ? 4 : 16);
-    c->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
-    c->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
-    c->cmsg_len = is_v4 ? CMSG_LEN(sizeof v4) : CMSG_LEN(sizeof v6);
-    memcpy(CMSG_DATA(c), is_v4 ? (void *)&v4 : (void *)&v6, is_v4 ? sizeof v4 : sizeof v6);
-    message->msg_controllen = is_v4 ? CMSG_SPACE(sizeof v4) : CMSG_SPACE(sizeof v6);
+    if (from->family == ADDR_V4) {
+        memcpy(&v4.ipi_spec_dst, from->bytes, sizeof v4.ipi_spec_dst);
+        endpoint_put_control(message, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
+    } else {
+        memcpy(&v6.ipi6_addr, from->bytes, sizeof v6.ipi6_addr);
+        endpoint_put_control(message, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof v6);
+    }
 }
 
 void relay_errors_pass(struct relay_errors *errors, const struct addr *from, const struct addr *to,

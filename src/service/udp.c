@@ -6,6 +6,7 @@
 #include "service/udp.h"
 
 #include "base/cleanup.h"
+#include "service/endpoint.h"
 #include "service/udp_relay.h"
 
 #include <errno.h>
@@ -85,17 +86,6 @@ static void listener_ready(void *context, uint32_t events)
     }
 }
 
-static void put_control(struct msghdr *message, int level, int type, const void *data, size_t size)
-{
-    struct cmsghdr *c = CMSG_FIRSTHDR(message);
-
-    c->cmsg_level = level;
-    c->cmsg_type = type;
-    c->cmsg_len = CMSG_LEN(size);
-    memcpy(CMSG_DATA(c), data, size);
-    message->msg_controllen = CMSG_SPACE(size);
-}
-
 void udp_reply(const struct udp_key *key, const uint8_t *bytes, size_t length)
 {
     struct udp_key to = *key;
@@ -112,10 +102,10 @@ void udp_reply(const struct udp_key *key, const uint8_t *bytes, size_t length)
     message.msg_controllen = sizeof control;
     if (key->family == AF_INET) {
         message.msg_namelen = sizeof to.client.v4;
-        put_control(&message, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
+        endpoint_put_control(&message, IPPROTO_IP, IP_PKTINFO, &v4, sizeof v4);
     } else {
         message.msg_namelen = sizeof to.client.v6;
-        put_control(&message, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof v6);
+        endpoint_put_control(&message, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof v6);
     }
     /* An answer that cannot be sent is a datagram lost. */
     (void)sendmsg(key->listener->source.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
