@@ -17,6 +17,7 @@ struct claim {
     struct record *record;
     int join_fd;         /* the network that is joined; -1 or, before claim_take(), 0: none */
     struct peers *peers; /* sockets in the jails that cables lead to; NULL: none */
+    bool is_named;       /* set before: a jail for netjailctl create */
     bool is_locked;      /* we hold the pool's lock */
     char name[JAIL_NAME_MAX + 1];
 };

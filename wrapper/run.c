@@ -522,6 +522,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         .policy = policy,
         .texts = texts,
         .diags = diags,
+        .claim.is_named = options->named,
         .service.report_fd = -1,
         .queue.fd = -1,
         .notify = &notify_relay,

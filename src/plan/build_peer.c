@@ -100,5 +100,13 @@ void build_resolve_peer(struct build *build, struct link_plan *link)
     if (record && belongs_to_other(build, text, record,
                                    "cables are between jails of one user; root may lay any other"))
         return;
+    if (record && record->has_no_rules) {
+        diag_hint(build->diags,
+                  build_error(build, NULL, text->target_where,
+                              "jail '%s' has no rules: a cable to it would be open", text->target),
+                  "give the policy of '%s' a rule or a default, such as `default in deny`",
+                  text->target);
+        return;
+    }
     link->peer = add_peer(build, text->target, record);
 }

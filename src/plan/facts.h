@@ -56,6 +56,7 @@ struct facts {
     int32_t pid;      /* default jail name */
     uint32_t uid;     /* who asks: cables lead to jails of the same user, or root lays them */
     bool only_shown;  /* the plan is not carried out: jails that it needs need not run */
+    bool is_named;    /* a namespace for others to work on (netjailctl create) */
     struct fact_link *links;
     size_t links_count, links_capacity;
     struct fact_address *addresses;

@@ -147,11 +147,14 @@ static void mark_forwarding(struct record *record, const struct op *op)
 void record_from_plan(struct record *record, const struct plan *plan)
 {
     add_networks(record, plan);
+    record->has_no_rules = !plan->joins;
     for (size_t i = 0; i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
 
         if (op->kind == OP_LISTEN)
             add_publish(record, op);
+        if (op->kind == OP_NFT_TABLE_ADD && op->where == WHERE_JAIL)
+            record->has_no_rules = false;
         if (op->where != WHERE_HOST)
             continue;
         if (op->kind == OP_VETH_ADD) {
@@ -261,6 +264,8 @@ static void print_header(const struct record *record, struct buf *out)
     buf_printf(out, "netns-cookie %llu\nnetns-inode %llu\nstate %s\n",
                (unsigned long long)record->netns_cookie, (unsigned long long)record->netns_inode,
                record->state == RECORD_ENDING ? "ending" : "running");
+    if (record->has_no_rules)
+        buf_puts(out, "rules none\n");
     if (record->is_named)
         buf_printf(out, "named %llu\n", (unsigned long long)record->jail_inode);
     print_words(out, "policy", (const char *const[]){record->policy}, 1);

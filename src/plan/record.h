@@ -117,6 +117,7 @@ struct record {
     uint64_t netns_cookie; /* the host namespace it changed (SO_NETNS_COOKIE) */
     uint64_t netns_inode;
     enum record_state state;
+    bool has_no_rules;   /* nothing to judge, so no table either: no cable may lead here */
     bool is_named;       /* its network namespace has a name in /run/netns ... */
     uint64_t jail_inode; /* ... and this inode; 0: not yet */
     const char *policy;  /* path or "" */

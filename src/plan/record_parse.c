@@ -159,7 +159,8 @@ static bool read_pid(struct reader *reader, const struct word *words)
 
 static bool read_pid_start(struct reader *reader, const struct word *words)
 {
-    return word_number(&words[1], UINT64_MAX, &reader->record->pid_start);
+    return word_number(&words[1], UINT64_MAX, &reader->record->pid_start) &&
+           reader->record->pid_start > 0; /* 0 is the time of a process that is gone */
 }
 
 static bool read_uid(struct reader *reader, const struct word *words)
@@ -344,6 +345,12 @@ static bool read_log(struct reader *reader, const struct word *words)
     return read_string(reader, &words[1], &reader->record->log);
 }
 
+static bool read_rules(struct reader *reader, const struct word *words)
+{
+    reader->record->has_no_rules = true;
+    return word_is(&words[1], "none");
+}
+
 static bool read_named(struct reader *reader, const struct word *words)
 {
     reader->record->is_named = true;
@@ -465,6 +472,7 @@ static const struct statement statements[] = {
     {"pid-start", 2, read_pid_start},
     {"policy", 2, read_policy},
     {"publish", 6, read_publish},
+    {"rules", 2, read_rules},
     {"started", 2, read_started},
     {"state", 2, read_state},
     {"sysctl", 4, read_sysctl},

@@ -440,7 +440,8 @@ int build_jail_table(struct build *build)
     struct emit own = context.emit;
 
     if (build_judges_nothing(build)) {
-        emit_only_loopback(&own);
+        if (build->facts->is_named)
+            emit_only_loopback(&own);
         return 0;
     }
     rules_begin(&context);

@@ -151,11 +151,19 @@ NFT
     end_jail red
 }
 
-# A jail without a policy can be at the other end: nothing passes.
-root_other_jail_without_rules_stays_closed() {
+# A jail without rules has nothing that would judge what comes over a cable.
+root_other_jail_without_rules_gets_no_cable() {
     local blue
     blue=$(blue)
-    serve_in_jail red "$TEST_TOP/policies/none.conf" tcp 0.0.0.0 80 tcp :: 80
+    serve_in_jail red "$(policy red <<< 'name red')" tcp 0.0.0.0 80 tcp :: 80
+    assert_status 125 "$NETJAIL" -q -p "$blue" echo ran
+    assert_equal "$out" ''
+    assert_contains "$err" "jail 'red' has no rules: a cable to it would be open"
+    assert_contains "$err" 'default in deny'
+    run jail_exec red ip -br link show
+    assert_equal "$(awk '{print $1}' <<< "$out")" lo
+    end_jail red
+    serve_in_jail red "$(policy red <<< $'name red\ndefault in deny')" tcp 0.0.0.0 80 tcp :: 80
     assert_no_connect "$NETJAIL" -q -p "$blue" -- tcp 192.168.15.1 80
     assert_no_connect "$NETJAIL" -q -p "$blue" -- tcp fd00:15::1 80
     end_jail red

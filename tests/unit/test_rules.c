@@ -238,12 +238,31 @@ static void assert_base_chains_closed(const struct plan *plan, size_t wanted)
     assert_int_equal(count, wanted);
 }
 
-/* Without any policy there is a table, too, and it is closed for all but lo. */
-static void test_empty_policy_is_closed(void **unused)
+/* Nothing to judge: no table, and the record says so. */
+static void test_empty_policy_has_no_table(void **unused)
 {
     struct facts *facts = fixture_facts();
     struct policy *policy = fixture_policy("");
     struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
+    struct record *record = record_new();
+
+    (void)unused;
+    for (size_t i = 0; i < plan->ops_count; i++)
+        assert_int_not_equal(plan->ops[i].kind, OP_NFT_TABLE_ADD);
+    record_from_plan(record, plan);
+    assert_true(record->has_no_rules);
+    record_free(record);
+    plan_free(plan);
+    policy_free(policy);
+    facts_free(facts);
+}
+
+/* A named jail is there for others to add links to: it has a table, closed for all but lo. */
+static void test_named_jail_is_closed(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct policy *policy = fixture_policy("");
+    struct plan *plan;
     struct model_packet packet = {.iifname = "lo",
                                   .oifname = "lo",
                                   .family = ADDR_V6,
@@ -254,6 +273,8 @@ static void test_empty_policy_is_closed(void **unused)
                                   .ct_state = 8};
 
     (void)unused;
+    facts->is_named = true;
+    plan = fixture_plan(policy, facts, policy_diags(policy));
     assert_false(plan->needs_host);
     assert_base_chains_closed(plan, 2);
     assert_int_equal(model_chain(plan, "leaving", &packet), MODEL_ACCEPT);
@@ -332,7 +353,8 @@ int main(void)
         cmocka_unit_test(test_million_prefixes),
         cmocka_unit_test(test_rate_is_one_limit),
         cmocka_unit_test(test_log_prefix),
-        cmocka_unit_test(test_empty_policy_is_closed),
+        cmocka_unit_test(test_empty_policy_has_no_table),
+        cmocka_unit_test(test_named_jail_is_closed),
         cmocka_unit_test(test_published_port),
         cmocka_unit_test(test_loopback_between_own_addresses),
     };
