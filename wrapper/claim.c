@@ -97,6 +97,7 @@ static int look(struct claim *claim, bool privileged, struct error *error)
     claim->facts->is_root = geteuid() == 0;
     claim->facts->pid = getpid();
     claim->facts->uid = getuid();
+    claim->facts->is_named = claim->is_named;
     return result < 0 ? result : facts_collect(claim->host, claim->facts, error);
 }
 
@@ -193,6 +194,8 @@ static int make_record(struct claim *claim, const struct policy *policy, const c
     (void)snprintf(record->name, sizeof record->name, "%s", claim->name); /* same size */
     record->pid = getpid();
     record->pid_start = process_start_time(getpid());
+    if (record->pid_start == 0) /* nobody could tell us from a later process of this number */
+        return error_set(error, -EIO, "cannot read my own start time in /proc");
     record->uid = getuid();
     record->started_s = (uint64_t)time(NULL);
     record->policy = policy->file_path ? policy->file_path : "";

@@ -254,14 +254,29 @@ static bool init_reap(struct init *init)
     return true;
 }
 
+static bool asks_to_end(int signal)
+{
+    return signal == SIGTERM || signal == SIGINT || signal == SIGHUP || signal == SIGQUIT;
+}
+
 /* A jail without a command ends when it is told to. */
 static void init_quit(struct init *init, int signal)
 {
-    if (signal != SIGTERM && signal != SIGINT && signal != SIGHUP && signal != SIGQUIT)
+    if (!asks_to_end(signal))
         return;
     init->started = true; /* init_reap() ends when nothing is left */
     report(init, CONTROL_STATUS, control_turn(init->turn, 0));
     init_clear(init);
+}
+
+/* A command that took another user (`capabilities keep setuid`) is out of the reach of our signals,
+ * and not of our end: it dies as if the signal had killed it. */
+static void init_unreachable(const struct init *init, int signal)
+{
+    if (!asks_to_end(signal))
+        return;
+    report(init, CONTROL_STATUS, control_turn(init->turn, signal));
+    init_end(init);
 }
 
 static void init_signal(struct init *init, int signal)
@@ -272,11 +287,11 @@ static void init_signal(struct init *init, int signal)
     }
     /* The command, or when it has ended (`on-exit wait`) those it left. One that is just ending
      * cannot be reached any more, which is no failure. */
-    if (init->command > 0)
-        (void)kill(init->command, signal);
-    else if (init->setup->policy->processes_shared)
+    if (init->command > 0 && kill(init->command, signal) < 0 && errno != ESRCH)
+        init_unreachable(init, signal);
+    else if (init->command == 0 && init->setup->policy->processes_shared)
         offspring_signal(signal);
-    else
+    else if (init->command == 0)
         (void)kill(-1, signal);
 }
 

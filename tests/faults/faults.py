@@ -206,7 +206,7 @@ class Harness:
         if not left:
             return why
         # A clean-up that cannot be done says so; after SIGKILL there is nobody who could do it.
-        excused = (kind == "kill" and role in (mode.supervisor, "0")) or "netjail: " in err
+        excused = (kind == "kill" and role in (mode.supervisor, mode.thread, "0")) or "netjail: " in err
         self.gc()
         after = self.clean()
         if any(after):
@@ -217,7 +217,7 @@ class Harness:
     @staticmethod
     def judge_refusal(mode, kind, role, met, ended, err):
         if kind == "kill":
-            if role == mode.supervisor == "0":
+            if mode.supervisor == "0" and role in ("0", mode.thread):
                 return None if ended == "signal 9" else "the supervisor did not die"
             if role == f"{mode.init}.1" or role == "0":
                 return None  # the command's own process: it was killed, which is mirrored

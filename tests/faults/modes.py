@@ -94,6 +94,7 @@ class Mode:
     devices: list = dataclasses.field(default_factory=list)
     how: str = "run"  # or "create", "exec"
     supervisor: str = "0"
+    thread: str = None  # of the supervisor: what kills it kills both
     init: str = "0.1"
 
 
@@ -104,7 +105,7 @@ MODES = {
     "relay": Mode(policy=RELAY),
     "names": Mode(policy=NAMES, asks=["name/www.test", "closed/evil.test"]),
     "expose": Mode(policy=EXPOSE, closed=HOST + ["tcp/192.0.0.1/9999"]),
-    "notify": Mode(manager=True),
+    "notify": Mode(manager=True, thread="0.2"),
     "exec": Mode(how="exec", supervisor="0.1", init="0.1.1"),
 }
 if ROOT:

@@ -95,6 +95,18 @@ root_capabilities_keep() {
     assert_equal "$(status_field CapBnd)" 0000000000000400 CapBnd
 }
 
+# A command that takes another user is out of the reach of our signals, and ends all the same.
+root_a_signal_ends_a_command_that_changed_its_user() {
+    local file pid
+    file=$(policy keep <<< 'capabilities keep setuid')
+    "$NETJAIL" -q --wait-clean -p "$file" python3 -c 'import os, time; os.setuid(33); print("up", flush=True); time.sleep(100)' > "$T/out" &
+    pid=$!
+    wait_for 10 grep -q up "$T/out"
+    kill "$pid"
+    run wait "$pid"
+    assert_equal "$status" 143
+}
+
 both_network_cannot_be_changed() {
     assert_fails "$NETJAIL" -q ip link add x0 type bridge
     assert_fails "$NETJAIL" -q ip address add 10.9.9.9/24 dev lo

@@ -189,6 +189,8 @@ static void test_hostile_lines(void **unused)
         "device-route usb0 10.0.0.0/24 - - - 254 3 0 1 0 0 0 0 00",
         "kept x",
         "uid  1",
+        "rules",
+        "rules all",
         "uid 1 ",
         "end",
         "",
