@@ -123,7 +123,6 @@ POLICY
         assert_no_connect jail_exec full -- tcp 10.84.0.1 22
         assert_no_connect jail_exec full -- tcp 192.0.2.1 22
         assert_no_connect -- tcp 10.84.0.5 81
-        assert_no_connect outside -- tcp 192.0.2.1 8080
         jail_runs_or_fail full
     }
     serve_in_jail full "$file" tcp 0.0.0.0 80 tcp 0.0.0.0 81
