@@ -45,6 +45,9 @@
 /* Its thread may still be held up in the kernel when the process ends. */
 static struct notify notify_relay = {.manager_fd = -1, .jail_fd = -1};
 
+/* Not on the stack: a jail without a service touches none of its pages. */
+static struct talk service_talk;
+
 struct run {
     const struct options *options;
     const struct policy *policy;
@@ -58,7 +61,7 @@ struct run {
     struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
     struct applied applied;
     struct service service;
-    struct talk talk;      /* with the service */
+    struct talk *talk;     /* with the service */
     struct notify *notify; /* the one below; it may outlive this struct by a moment */
     struct queue queue;    /* connections of the jail that wait */
     struct events events;  /* what the supervisor waits for beside the command */
@@ -209,15 +212,17 @@ static int apply_rules(struct run *run, size_t rules)
 
 static int start_talk(struct run *run)
 {
-    run->talk.policy = run->policy;
-    run->talk.kernel = run->kernel;
-    run->talk.service = &run->service;
-    run->talk.jail_name = run->claim.name;
-    run->talk.leases = run->claim.directory;
-    run->talk.events = &run->events;
-    run->talk.verdicts = queue_verdicts;
-    run->talk.context = &run->queue;
-    return talk_begin(&run->talk, &run->error);
+    if (run->service.pid <= 0 && run->policy->jail_sets_count == 0)
+        return 0; /* nobody to talk with, and nothing that may change */
+    run->talk->policy = run->policy;
+    run->talk->kernel = run->kernel;
+    run->talk->service = &run->service;
+    run->talk->jail_name = run->claim.name;
+    run->talk->leases = run->claim.directory;
+    run->talk->events = &run->events;
+    run->talk->verdicts = queue_verdicts;
+    run->talk->context = &run->queue;
+    return talk_begin(run->talk, &run->error);
 }
 
 /* Rules, links, service, self-test: the network as the policy says. */
@@ -297,7 +302,7 @@ static void take_back(struct run *run)
 {
     struct error error = {0};
 
-    talk_end(&run->talk);
+    talk_end(run->talk);
     if (run->has_jail)
         jail_destroy(&run->jail);
     service_stop(&run->service);
@@ -526,6 +531,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         .service.report_fd = -1,
         .queue.fd = -1,
         .notify = &notify_relay,
+        .talk = &service_talk,
         .jail = {.init_pidfd = -1,
                  .control_fd = -1,
                  .service_fd = -1,

@@ -33,6 +33,7 @@ static const struct control_rule rules[] = {
     [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},
     [CONTROL_PROGRAM] = {sizeof(struct control_message), CONTROL_PROGRAM_FDS, 0},
     [CONTROL_OPENED] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_CLONED)},
+    [CONTROL_RULES] = {sizeof(struct control_message), CONTROL_FDS, STATE(JAIL_OPENED)},
     [CONTROL_RELAY] = {sizeof(struct control_message), RELAY_FDS, STATE(JAIL_OPENED)},
     [CONTROL_NOTIFY] = {sizeof(struct control_message), 1, STATE(JAIL_OPENED)},
     [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},

@@ -15,7 +15,8 @@ enum control_kind {
     CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
     CONTROL_PROGRAM,    /* with CONTROL_PROGRAM_FDS: start a program beside the command */
     /* Init to supervisor. */
-    CONTROL_OPENED, /* with CONTROL_FDS descriptors: route, nft, nflog, namespace */
+    CONTROL_OPENED, /* with CONTROL_FDS descriptors: route netlink, namespace */
+    CONTROL_RULES,  /* the same: nftables, NFLOG; only where the plan has rules */
     CONTROL_RELAY, /* with RELAY_FDS descriptors (service/protocol.h); only where the plan relays */
     CONTROL_NOTIFY,  /* with one descriptor: the jail's notification socket */
     CONTROL_READY,   /* everything is in place; value: READY_* */
@@ -30,7 +31,7 @@ enum control_kind {
 #define READY_OWN_GROUP 1
 #define READY_SYS_KEPT  2
 
-#define CONTROL_FDS         4
+#define CONTROL_FDS         2
 #define CONTROL_PROGRAM_FDS 5 /* the client's connection, then those of REQUEST_PROGRAM */
 
 /* A stop that was reported before the last CONTROL_CONTINUE is past: each of these raises the turn,

@@ -171,20 +171,48 @@ static const char *standard_fault_of(int fd)
     }
 }
 
-static int judge_one(const struct kept *kept, int fd, void (*found)(void *, int, const char *),
-                     void *context)
+/* Calls `one` for each open descriptor; a negative number from it ends that. Without opendir(3): it
+ * allocates. */
+static int descriptors_each(int (*one)(void *context, int fd), void *context)
 {
+    cleanup_fd int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    alignas(struct dirent64) char buffer[2048];
+    ssize_t length = directory < 0 ? -1 : 1;
+    int status = 0;
+
+    while (status == 0 && length > 0) {
+        const struct dirent64 *entry;
+
+        length = getdents64(directory, buffer, sizeof buffer);
+        for (ssize_t at = 0; status == 0 && at < length; at += entry->d_reclen) {
+            entry = (const struct dirent64 *)(const void *)(buffer + at);
+            if (entry->d_name[0] != '.')
+                status = one(context, (int)strtol(entry->d_name, NULL, 10));
+        }
+    }
+    return status == 0 && length < 0 ? -errno : status;
+}
+
+struct judgement {
+    const struct kept *kept;
+    void (*found)(void *, int, const char *);
+    void *context;
+};
+
+static int judge_one(void *context, int fd)
+{
+    const struct judgement *judgement = context;
     const char *fault;
     int flags;
 
-    if (fd < FIRST_FD || is_kept(kept, fd))
+    if (fd < FIRST_FD || is_kept(judgement->kept, fd))
         return 0;
     flags = fcntl(fd, F_GETFD);
     if (flags < 0)
         return -errno;
     fault = flags & FD_CLOEXEC ? NULL : fault_of(fd);
     if (fault)
-        found(context, fd, fault);
+        judgement->found(judgement->context, fd, fault);
     return 0;
 }
 
@@ -192,22 +220,9 @@ static int judge_one(const struct kept *kept, int fd, void (*found)(void *, int,
 static int descriptors_judge(const struct kept *kept, void (*found)(void *, int, const char *),
                              void *context, struct error *error)
 {
-    DIR *directory = opendir("/proc/self/fd");
-    const struct dirent *entry;
-    int status = directory ? 0 : -errno;
+    struct judgement judgement = {kept, found, context};
+    int status = descriptors_each(judge_one, &judgement);
 
-    while (status == 0) {
-        errno = 0; /* readdir(3) says nothing else about why it ended */
-        entry = readdir(directory);
-        if (!entry) {
-            status = -errno;
-            break;
-        }
-        if (entry->d_name[0] != '.')
-            status = judge_one(kept, (int)strtol(entry->d_name, NULL, 10), found, context);
-    }
-    if (directory)
-        (void)closedir(directory); /* only read */
     return status < 0 ? error_errno(error, status, "cannot list the open descriptors") : 0;
 }
 
@@ -273,25 +288,19 @@ int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct 
     return status;
 }
 
-/* Without opendir(3): it allocates. */
+static int forget_one(void *context, int fd)
+{
+    int flags = fd < FIRST_FD ? FD_CLOEXEC : fcntl(fd, F_GETFD);
+
+    (void)context;
+    if (flags >= 0 && !(flags & FD_CLOEXEC))
+        (void)close(fd); /* the caller's: the command has its own */
+    return 0;
+}
+
 void descriptors_forget(void)
 {
-    cleanup_fd int directory = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    alignas(struct dirent64) char buffer[2048];
-    ssize_t length;
-
-    while (directory >= 0 && (length = getdents64(directory, buffer, sizeof buffer)) > 0) {
-        const struct dirent64 *entry;
-
-        for (ssize_t at = 0; at < length; at += entry->d_reclen) {
-            entry = (const struct dirent64 *)(const void *)(buffer + at);
-            int fd = (int)strtol(entry->d_name, NULL, 10);
-            int flags = fd < FIRST_FD ? FD_CLOEXEC : fcntl(fd, F_GETFD);
-
-            if (flags >= 0 && !(flags & FD_CLOEXEC))
-                (void)close(fd); /* the caller's: the command has its own */
-        }
-    }
+    (void)descriptors_each(forget_one, NULL); /* what stays open is no harm */
 }
 
 int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *ret_text,

@@ -121,11 +121,6 @@ static int init_notify(const struct init *init, struct error *error)
     return status < 0 ? error_errno(error, status, "cannot send the notification socket") : 0;
 }
 
-static bool relays(const struct init *init)
-{
-    return init->setup->plan && init->setup->plan->relays;
-}
-
 /* Steps 1 to 3; where the first cannot be done before the mounts, the links wait for them. */
 static int init_build(struct init *init, struct error *error)
 {
@@ -133,7 +128,7 @@ static int init_build(struct init *init, struct error *error)
     int status = 0;
 
     if (early)
-        status = sockets_send(init->control_fd, relays(init), error);
+        status = sockets_send(init->control_fd, init->setup->plan, error);
     if (status < 0)
         return status;
     if (init->args->user_namespace)
@@ -142,7 +137,7 @@ static int init_build(struct init *init, struct error *error)
     if (status < 0 || early)
         return status;
     status = sysctls_write(init->setup, init->files.writable_sys_fd, false, error);
-    return status < 0 ? status : sockets_send(init->control_fd, relays(init), error);
+    return status < 0 ? status : sockets_send(init->control_fd, init->setup->plan, error);
 }
 
 static int init_finish_files(struct init *init, struct error *error)
@@ -232,6 +227,17 @@ static void init_command_changed(struct init *init, int status)
     report(init, CONTROL_STATUS, value);
 }
 
+/* Nothing is left, and the supervisor knows it: it is to run now, and not our end, which takes the
+ * kernel longer than all that remains for it to do. It ends us, as does its death. */
+_Noreturn static void init_await_end(const struct init *init)
+{
+    struct pollfd control = {.fd = init->control_fd};
+
+    while (poll(&control, 1, -1) < 0 && errno == EINTR)
+        ;
+    _exit(0);
+}
+
 /* Reaps what has ended, at most REAP_MAX so that a storm of dying orphans does not keep us from the
  * channel; ends when there is nothing left. True: there may be more to reap. */
 static bool init_reap(struct init *init)
@@ -244,7 +250,7 @@ static bool init_reap(struct init *init)
             init_command_changed(init, status);
         else if (pid < 0 && errno == ECHILD && init->started && init->command == 0) {
             report(init, CONTROL_EMPTY, 0);
-            _exit(0);
+            init_await_end(init);
         }
         if (pid < 0 && errno != ECHILD)
             init_end(init); /* nobody could tell when the command ends */

@@ -204,10 +204,16 @@ static int receive_sockets(struct jail *jail, const struct jail_setup *setup, bo
     if (status < 0)
         return status;
     jail->route_fd = fds[0];
-    jail->nft_fd = fds[1];
-    jail->nflog_fd = fds[2];
-    jail->netns_fd = fds[3];
+    jail->netns_fd = fds[1];
     jail->state = JAIL_OPENED;
+    if (!setup->plan || setup->plan->has_rules)
+        status = await(jail, CONTROL_RULES, &message, fds, error);
+    if (status < 0)
+        return status;
+    if (message.kind == CONTROL_RULES) {
+        jail->nft_fd = fds[0];
+        jail->nflog_fd = fds[1];
+    }
     return setup->plan && setup->plan->relays ? receive_relay(jail, error) : 0;
 }
 

@@ -13,11 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/mount.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
+
+#define READ_SIZE ((size_t)4096)
 
 /* linux/magic.h */
 static const unsigned magics[] = {
@@ -84,19 +86,56 @@ static bool is_own(const char *path)
     return false;
 }
 
+/* Lines of a file, read without the C library's streams, whose pages each start would pay for. */
+struct lines {
+    int fd;
+    size_t start, end;
+    char text[32 * 1024]; /* a path of PATH_MAX with every byte escaped, and the rest of its line */
+};
+
+/* The next line into *ret_line, without its newline: 1; 0: there is none; or a negative errno. */
+static int lines_next(struct lines *lines, char **ret_line)
+{
+    size_t seen = lines->start;
+
+    for (;;) {
+        char *newline = memchr(lines->text + seen, '\n', lines->end - seen);
+        size_t room;
+        ssize_t got;
+
+        if (newline) {
+            *newline = '\0';
+            *ret_line = lines->text + lines->start;
+            lines->start = (size_t)(newline + 1 - lines->text);
+            return 1;
+        }
+        lines->end -= lines->start;
+        memmove(lines->text, lines->text + lines->start, lines->end);
+        lines->start = 0;
+        seen = lines->end;
+        room = sizeof lines->text - lines->end;
+        if (room == 0)
+            return -E2BIG;
+        got = read(lines->fd, lines->text + lines->end, room < READ_SIZE ? room : READ_SIZE);
+        if (got <= 0)
+            return got < 0 ? -errno : 0;
+        lines->end += (size_t)got;
+    }
+}
+
 int pseudo_lock(struct error *error)
 {
     static const char *const kinds[] = {"proc",     "sysfs",   "cgroup",      "cgroup2",
                                         "debugfs",  "tracefs", "securityfs",  "configfs",
                                         "efivarfs", "bpf",     "binfmt_misc", "pstore"};
-    cleanup_file FILE *mounts = fopen("/proc/self/mounts", "re");
-    cleanup_free char *line = NULL;
-    size_t size = 0;
-    int status = 0;
+    static struct lines lines; /* only its first page is touched, as a rule */
+    cleanup_fd int fd = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+    char *line = NULL;
+    int status;
 
-    if (!mounts)
-        return error_errno(error, -errno, "cannot read the list of mounts");
-    while (status == 0 && getline(&line, &size, mounts) > 0) {
+    lines.fd = fd;
+    lines.start = lines.end = 0;
+    while ((status = lines_next(&lines, &line)) > 0) {
         char *path = strchr(line, ' ');
         char *kind = path ? strchr(path + 1, ' ') : NULL;
         char *end = kind ? strchr(kind + 1, ' ') : NULL;
@@ -104,14 +143,14 @@ int pseudo_lock(struct error *error)
         if (!end)
             continue;
         *kind = *end = '\0';
-        for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(kinds); i++) {
-            if (strcmp(kind + 1, kinds[i]) == 0 && !is_own(path + 1)) {
-                status = lock_one(path + 1, error);
-                break;
-            }
+        for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+            if (strcmp(kind + 1, kinds[i]) != 0 || is_own(path + 1))
+                continue;
+            status = lock_one(path + 1, error);
+            if (status < 0)
+                return status;
+            break;
         }
     }
-    if (status == 0 && !feof(mounts))
-        status = error_errno(error, -EIO, "cannot read the list of mounts");
-    return status;
+    return status < 0 ? error_errno(error, status, "cannot read the list of mounts") : 0;
 }

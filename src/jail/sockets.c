@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "jail/control.h"
+#include "plan/plan.h"
 #include "policy/relay.h"
 #include "service/protocol.h"
 
@@ -104,29 +105,38 @@ static int relay_send(int control_fd, struct error *error)
     return status;
 }
 
-int sockets_send(int control_fd, bool relays, struct error *error)
+static int rules_send(int control_fd, struct error *error)
+{
+    cleanup_fd int nft = netlink_open(NETLINK_NETFILTER);
+    cleanup_fd int nflog = nft < 0 ? -1 : netlink_open(NETLINK_NETFILTER);
+    int fds[CONTROL_FDS] = {nft, nflog};
+
+    if (nflog < 0) {
+        (void)error_errno(error, -errno, "cannot open an nftables socket in the jail");
+        error_hint(error, "the kernel needs CONFIG_NF_TABLES (modprobe nf_tables)");
+        return error->code;
+    }
+    return control_send(control_fd, CONTROL_RULES, 0, fds, CONTROL_FDS);
+}
+
+int sockets_send(int control_fd, const struct plan *plan, struct error *error)
 {
     cleanup_fd int route = netlink_open(NETLINK_ROUTE);
-    cleanup_fd int nft = netlink_open(NETLINK_NETFILTER);
-    int nft_errno = errno;
-    cleanup_fd int nflog = nft < 0 ? -1 : netlink_open(NETLINK_NETFILTER);
-    cleanup_fd int netns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    int fds[CONTROL_FDS] = {route, nft, nflog, netns};
+    cleanup_fd int netns = route < 0 ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    int fds[CONTROL_FDS] = {route, netns};
     int status;
 
     if (route < 0)
         return error_errno(error, -errno, "cannot open a netlink socket in the jail");
-    if (nft < 0 || nflog < 0) {
-        (void)error_errno(error, -nft_errno, "cannot open an nftables socket in the jail");
-        error_hint(error, "the kernel needs CONFIG_NF_TABLES (modprobe nf_tables)");
-        return error->code;
-    }
     if (netns < 0)
         return error_errno(error, -errno, "cannot open the jail's network namespace");
     status = control_send(control_fd, CONTROL_OPENED, 0, fds, CONTROL_FDS);
+    if (status == 0 && (!plan || plan->has_rules))
+        status = rules_send(control_fd, error);
     if (status < 0)
-        return error_errno(error, status, "cannot send the jail's sockets");
-    return relays ? relay_send(control_fd, error) : 0;
+        return error->code ? status
+                           : error_errno(error, status, "cannot send the jail's sockets");
+    return plan && plan->relays ? relay_send(control_fd, error) : 0;
 }
 
 static int request_open(uint8_t request)

@@ -3,9 +3,12 @@
 
 #include "base/diag.h"
 
-/* Opens route, nftables and NFLOG netlink sockets and the network namespace's descriptor, and sends
- * them to the supervisor; `relays`: then those of enum relay_fd as well. */
-int sockets_send(int control_fd, bool relays, struct error *error);
+struct plan;
+
+/* Opens a route netlink socket and the network namespace's descriptor, and sends them to the
+ * supervisor; then, where `plan` (NULL: a trial) has rules, sockets for nftables and NFLOG; then,
+ * where it relays, those of enum relay_fd. */
+int sockets_send(int control_fd, const struct plan *plan, struct error *error);
 
 /* Answers one request of the service (service/protocol.h). Returns 0; -EPIPE at the end of the
  * channel, or when the other side does not take its answers. */

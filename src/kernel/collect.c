@@ -173,12 +173,12 @@ int facts_collect(struct kernel *kernel, struct facts *facts, struct error *erro
     facts->all_forwarding6 = -1;
     if (getrandom(&facts->seed, sizeof facts->seed, 0) != sizeof facts->seed)
         return error_errno(error, -errno, "cannot get random numbers");
-    facts->machine = machine_number(facts->seed);
     /* Readable for everybody: an ordinary user publishes on ::1, too. */
     facts->has_ipv6 = sysctl_read_flag("net/ipv6/conf/lo/disable_ipv6") == 0;
     if (!kernel || kernel_real(kernel)->host_route.fd < 0)
         return 0;
     facts->privileged = true;
+    facts->machine = machine_number(facts->seed);
     struct kernel_real *real = kernel_real(kernel);
     int r = collect_links(&real->host_route, facts, error);
     if (r < 0)

@@ -350,17 +350,10 @@ static int check_seen(struct verification *v)
     return 0;
 }
 
-/* Chains, sets and rules are in tables: where none is wanted, and none is found, there are none. */
-static bool wants_table(const struct plan *plan)
-{
-    for (size_t i = 0; i < plan->ops_count; i++)
-        if (plan->ops[i].kind == OP_NFT_TABLE_ADD && plan->ops[i].where == WHERE_JAIL)
-            return true;
-    return false;
-}
-
 int verify_rules(struct kernel *kernel, const struct plan *plan, struct error *error)
 {
+    if (!plan->has_rules)
+        return 0; /* nor has anybody else made any in a namespace that is as new as that */
     cleanup_free bool *seen = calloc(plan->ops_count + 1, sizeof *seen);
     if (!seen)
         return error_set(error, -ENOMEM, "out of memory");
@@ -369,12 +362,11 @@ int verify_rules(struct kernel *kernel, const struct plan *plan, struct error *e
     int r = kernel_nft(kernel, WHERE_JAIL, &v.nl, &own);
     if (r == 0)
         r = dump(&v, NFT_MSG_GETTABLE, take_table, NULL);
-    bool has_more = wants_table(plan);
-    if (r == 0 && has_more)
+    if (r == 0)
         r = dump(&v, NFT_MSG_GETCHAIN, take_chain, NULL);
-    if (r == 0 && has_more)
+    if (r == 0)
         r = dump(&v, NFT_MSG_GETSET, take_set, NULL);
-    if (r == 0 && has_more)
+    if (r == 0)
         r = dump(&v, NFT_MSG_GETRULE, take_rule, NULL);
     if (r == 0)
         r = check_seen(&v);

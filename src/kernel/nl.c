@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -229,16 +228,22 @@ static int take_datagram(struct conversation *talk, const void *bytes, size_t le
 
 /* What a failed conversation left in the queue must not be read as an answer to the next: sequence
  * numbers see to that. */
+/* What has arrived. One for all: of what is freed and allocated again the C library touches the
+ * end each time, and here only those pages are touched that answers need. */
+static _Alignas(struct nlmsghdr) char received[RECEIVE_SIZE];
+static bool is_received_in_use;
+
 static int converse(struct nl *nl, struct nlmsghdr *message, struct conversation *talk)
 {
-    cleanup_free char *buffer = malloc(RECEIVE_SIZE);
-    if (!buffer)
-        return -ENOMEM;
+    if (is_received_in_use)
+        return talk->failure->code = -EDEADLK; /* a reply function that asks the kernel again */
+    is_received_in_use = true;
     int r = send_all(nl, message, message->nlmsg_len);
     while (r == 0) {
-        ssize_t length = receive(nl, buffer, 0);
-        r = length <= 0 ? (int)length : take_datagram(talk, buffer, (size_t)length);
+        ssize_t length = receive(nl, received, 0);
+        r = length <= 0 ? (int)length : take_datagram(talk, received, (size_t)length);
     }
+    is_received_in_use = false;
     if (r < 0) {
         talk->failure->code = r;
         return r;
@@ -307,19 +312,18 @@ static int batch_datagram(const void *bytes, size_t length, bool *acknowledged,
 
 static int batch_replies(const struct nl *nl, struct nl_failure *failure)
 {
-    cleanup_free char *buffer = malloc(RECEIVE_SIZE);
-    if (!buffer)
-        return -ENOMEM;
+    if (is_received_in_use)
+        return -EDEADLK;
     bool acknowledged = false;
     for (;;) {
-        ssize_t length = receive(nl, buffer, MSG_DONTWAIT);
+        ssize_t length = receive(nl, received, MSG_DONTWAIT);
         if (length == -EAGAIN)
             break;
         if (length == -ENOBUFS)
             continue; /* replies were lost; what is known of them decides below */
         if (length < 0)
             return (int)length;
-        int r = batch_datagram(buffer, (size_t)length, &acknowledged, failure);
+        int r = batch_datagram(received, (size_t)length, &acknowledged, failure);
         if (r < 0)
             return r;
     }

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,12 +34,12 @@ static int open_setting(const char *path, int flags)
 {
     if (!path_is_sane(path))
         return -EINVAL;
-    cleanup_fd int root = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return -errno;
+    char whole[sizeof "/proc/sys/" + SYSCTL_PATH_SIZE];
+    if (snprintf(whole, sizeof whole, "/proc/sys/%s", path) >= (int)sizeof whole)
+        return -ENAMETOOLONG;
     struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-    long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+                           .resolve = RESOLVE_NO_SYMLINKS};
+    long fd = syscall(SYS_openat2, AT_FDCWD, whole, &how, sizeof how);
     return fd < 0 ? -errno : (int)fd;
 }
 

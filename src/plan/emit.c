@@ -29,6 +29,8 @@ static struct op *emit_op(const struct emit *emit, enum op_kind kind)
 void emit_table(const struct emit *emit)
 {
     emit_op(emit, OP_NFT_TABLE_ADD)->table.family = emit->family;
+    if (emit->where == WHERE_JAIL)
+        emit->plan->has_rules = true;
 }
 
 void emit_base_chain(const struct emit *emit, const char *name, const char *type, unsigned hook,

@@ -81,6 +81,7 @@ struct plan *plan_running(const struct plan *plan)
         .bytes = arena_alloc(arena, bytes),
         .bytes_capacity = bytes,
         .joins = plan->joins,
+        .has_rules = plan->has_rules,
         .relays = plan->relays,
         .queues = plan->queues,
         .decides = plan->decides,

@@ -378,6 +378,7 @@ struct plan {
     struct plan_peer joined; /* pid 0: the namespace of this name in /run/netns */
     struct position joined_where;
 
+    bool has_rules;             /* the jail has a table */
     bool relays;                /* init opens the relay's listeners */
     bool queues;                /* connections wait in NFQUEUE 0 until their outcome is known */
     bool decides;               /* the service gets the policy and decides or resolves */

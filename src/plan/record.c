@@ -147,14 +147,12 @@ static void mark_forwarding(struct record *record, const struct op *op)
 void record_from_plan(struct record *record, const struct plan *plan)
 {
     add_networks(record, plan);
-    record->has_no_rules = !plan->joins;
+    record->has_no_rules = !plan->joins && !plan->has_rules;
     for (size_t i = 0; i < plan->ops_count; i++) {
         const struct op *op = &plan->ops[i];
 
         if (op->kind == OP_LISTEN)
             add_publish(record, op);
-        if (op->kind == OP_NFT_TABLE_ADD && op->where == WHERE_JAIL)
-            record->has_no_rules = false;
         if (op->where != WHERE_HOST)
             continue;
         if (op->kind == OP_VETH_ADD) {

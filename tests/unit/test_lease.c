@@ -56,6 +56,7 @@ static struct record *record_of(const char *name)
     struct record *record = record_new();
     (void)snprintf(record->name, sizeof record->name, "%s", name);
     record->pid = getpid();
+    record->pid_start = 1;
     record->uid = geteuid();
     record->policy = "";
     record->command = "true";
