@@ -239,7 +239,8 @@ static int build_network(struct run *run)
     if (result == 0)
         result = verify_rules(run->kernel, plan, &run->error);
     if (result == 0)
-        note(run, "rules are loaded and read back");
+        note(run, plan->has_rules ? "rules are loaded and read back"
+                                  : "nothing to judge: no link and no rule");
     if (result == 0)
         result = claim_keep(&run->claim, run->jail.netns_fd, &run->error);
     if (result == 0)

@@ -134,8 +134,7 @@ int sockets_send(int control_fd, const struct plan *plan, struct error *error)
     if (status == 0 && (!plan || plan->has_rules))
         status = rules_send(control_fd, error);
     if (status < 0)
-        return error->code ? status
-                           : error_errno(error, status, "cannot send the jail's sockets");
+        return error->code ? status : error_errno(error, status, "cannot send the jail's sockets");
     return plan && plan->relays ? relay_send(control_fd, error) : 0;
 }
 
