@@ -61,7 +61,10 @@ fds += [os.open("/", os.O_PATH), os.open("/proc/self/mem", os.O_RDWR), os.pidfd_
 fds += [s.detach() for s in (socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM), first,
                              socket.socket(socket.AF_NETLINK, socket.SOCK_RAW))]
 fds += [os.eventfd(0), os.openpty()[0], libc.epoll_create1(0), libc.timerfd_create(1, 0), libc.inotify_init1(0),
-        libc.syscall(425, 4, (ctypes.c_ubyte * 120)())]
+        libc.syscall(425, 4, (ctypes.c_ubyte * 120)()), libc.signalfd(-1, (ctypes.c_ubyte * 128)(), 0), libc.fanotify_init(0, 0),
+        libc.syscall(444, (ctypes.c_uint64 * 1)(1), 8, 0)]
+if os.path.exists("/proc/sys/fs/binfmt_misc/status"):
+    fds.append(os.open("/proc/sys/fs/binfmt_misc/status", os.O_RDONLY))
 for i, fd in enumerate(fds):
     if fd >= 0:
         os.dup2(fd, 3000 + i, inheritable=True)
@@ -301,6 +304,27 @@ root_file_capabilities_take_root_owned_policies_only() {
         # shellcheck disable=SC2086 # option and argument
         assert_status 125 setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups "$T/bin/netjail" $option true
     done
+}
+
+# A hard link of it, in a directory of the caller's, finds no helpers there to lend its capabilities to.
+root_file_capabilities_are_not_lent_to_the_callers_programs() {
+    local statement name
+    command -v setcap > /dev/null || skip 'setcap is not installed'
+    install -d -o "$TEST_UID" -g "$TEST_UID" "$T/theirs"
+    cp "$NETJAIL" "$T/theirs/netjail"
+    setcap cap_net_admin,cap_sys_admin,cap_setuid,cap_setgid,cap_setpcap+ep "$T/theirs/netjail"
+    for name in netjail-lookup netjail-service; do
+        printf '#!/bin/sh\n: > "%s"\nexit 1\n' "$T/theirs/ran" | install -m 755 -o "$TEST_UID" /dev/stdin "$T/theirs/$name"
+    done
+    for statement in 'user daemon' 'publish 8080'; do
+        echo "$statement" > "$T/roots.conf"
+        run setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups "$T/theirs/netjail" -p "$T/roots.conf" true
+        [ ! -e "$T/theirs/ran" ] || fail "a program of the caller's was started for '$statement'"
+    done
+    # Without a capability to lend it is the caller's business.
+    cp "$NETJAIL" "$T/theirs/netjail"
+    run setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups "$T/theirs/netjail" -p "$T/roots.conf" true
+    [ -e "$T/theirs/ran" ] || fail "the helper beside netjail was not started: $err"
 }
 
 both_failures_before_exec_are_125() {
