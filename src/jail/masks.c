@@ -19,7 +19,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-/* Below /run, sorted by what they give away. `*` does not match '/'. */
+/* Below /run, sorted by what they give away. `*` does not match '/'; none begins with it. */
 static const char *const masked[] = {
     /* Start processes outside: container engines, service managers, D-Bus. */
     "docker*",
@@ -39,9 +39,15 @@ static const char *const masked[] = {
     "systemd/machine",
     "machine",
     "screen",
+    "supervisor.sock",
+    "supervisor/supervisor.sock",
+    "fail2ban/fail2ban.sock",
+    "charon.*",
     "user/*/tmux-*",
     "user/*/bus",
     "user/*/dbus*",
+    "user/*/.dbus-proxy",
+    "user/*/snapd-session-agent.socket",
     "user/*/systemd",
     "user/*/podman",
     "user/*/docker*",
@@ -65,9 +71,14 @@ static const char *const masked[] = {
     "user/*/at-spi",
     "user/*/kdeinit*",
     "user/*/klauncher*",
-    /* Resolve names or connect for others: a sound server sends where a client says. */
+    /* Resolve names or connect for others: a sound server sends where a client says, the keeper of
+     * PGP's keys fetches what it is told, a browser opens it. */
     "user/*/pulse",
     "user/*/mpd",
+    "user/*/gnupg/S.dirmngr",
+    "user/*/gnupg/d.*/S.dirmngr",
+    "user/*/gvfsd",
+    "user/*/qutebrowser",
     "pulse",
     "mpd",
     "cups",
@@ -78,6 +89,7 @@ static const char *const masked[] = {
     "openvswitch",
     "frr",
     "bird*",
+    "chrony/chronyd.sock",
     "nscd",
     "avahi-daemon",
     "systemd/resolve/io.systemd.*",
@@ -152,8 +164,11 @@ static enum judgement judge(const struct mask *mask, const char *path)
         depth++;
     for (size_t i = 0; i < ARRAY_LENGTH(masked); i++) {
         char start[64];
-        size_t length = components(masked[i], depth);
+        size_t length;
 
+        if (masked[i][0] != path[0])
+            continue; /* no pattern begins with a wildcard */
+        length = components(masked[i], depth);
         (void)snprintf(start, sizeof start, "%.*s", (int)length,
                        masked[i]); /* patterns are short */
         if (fnmatch(start, path, FNM_PATHNAME) != 0)

@@ -2,17 +2,19 @@
  *
  * X servers take keystrokes for any window, tmux, screen, editors and window managers run what they
  * are told, a session bus starts services, container engines start containers, a sound server sends
- * to where it is told. They live in known places of /tmp and of the
- * user's directories, or an environment variable names them. Directories are covered by an empty
- * one, so that a socket made anew in them stays hidden; a socket by itself is covered by /dev/null
- * and is hidden as long as it is not made anew. What is not there at the start is not covered.
- * Agents (ssh, gpg) are left: they sign, but reach nothing. Runs in init like masks.c. What must
- * not happen: something that is no socket being covered because a variable names it. */
+ * to where it is told, a shared connection of ssh leads to its machine, a browser opens what it is
+ * told. They live in known places of /tmp and of the user's directories, or an environment variable
+ * names them. Directories are covered by an empty one, so that a socket made anew in them stays
+ * hidden; a socket by itself is covered by /dev/null and is hidden as long as it is not made anew.
+ * What is not there at the start is not covered. Agents (ssh, gpg) are left: programs need their
+ * signatures. Runs in init like masks.c. What must not happen: something that is no socket being
+ * covered because a variable names it. */
 #include "jail/files.h"
 #include "jail/jail.h"
 
 #include "base/cleanup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -89,6 +91,8 @@ static int runtime_cover(struct error *error)
                                         "buildkit",
                                         "libvirt",
                                         "pulse",
+                                        "gnupg/S.dirmngr",
+                                        "gvfsd",
                                         "emacs",
                                         "i3",
                                         "hypr",
@@ -106,14 +110,105 @@ static int runtime_cover(struct error *error)
     return status;
 }
 
+static int entry_cover(const char *directory, const struct dirent *entry, bool deeper,
+                       struct error *error);
+
+/* Covers the sockets of a directory; none that is not there or cannot be read. */
+static int sockets_cover(const char *path, bool deeper, struct error *error)
+{
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
+    int status = 0;
+
+    while (directory && status == 0 && (entry = readdir(directory)))
+        status = entry_cover(path, entry, deeper, error);
+    if (directory)
+        (void)closedir(directory); /* only read */
+    return status;
+}
+
+/* The entry of a directory if it is a socket; with `deeper`, the sockets in it. */
+static int entry_cover(const char *directory, const struct dirent *entry, bool deeper,
+                       struct error *error)
+{
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+
+    if (length >= (int)sizeof path)
+        return 0;
+    if (entry->d_type == DT_SOCK || entry->d_type == DT_UNKNOWN)
+        return path_cover(path, false, error);
+    return deeper && entry->d_type == DT_DIR && entry->d_name[0] != '.'
+               ? sockets_cover(path, false, error)
+               : 0;
+}
+
+/* Connections of ssh that its next commands share (ControlPath in ssh_config(5)). */
+static int ssh_cover(const char *home, struct error *error)
+{
+    static const char *const names[] = {".ssh", ".ansible/cp"};
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(names); i++) {
+        char path[PATH_SIZE];
+
+        if (snprintf(path, sizeof path, "%s/%s", home, names[i]) < (int)sizeof path)
+            status = sockets_cover(path, true, error);
+    }
+    return status;
+}
+
+/* The socket of a browser is a symbolic link to one in /tmp. */
 static int home_cover(struct error *error)
 {
-    static const char *const names[] = {".screen", ".docker/run", ".docker/desktop"};
+    static const char *const names[] = {".screen",
+                                        ".docker/run",
+                                        ".docker/desktop",
+                                        ".gnupg/S.dirmngr",
+                                        ".config/chromium/SingletonSocket",
+                                        ".config/google-chrome/SingletonSocket",
+                                        ".config/microsoft-edge/SingletonSocket",
+                                        ".config/BraveSoftware/Brave-Browser/SingletonSocket",
+                                        ".config/vivaldi/SingletonSocket"};
     const char *home = getenv("HOME");
     int status = 0;
 
-    for (size_t i = 0; home && home[0] == '/' && status == 0 && i < ARRAY_LENGTH(names); i++)
+    if (!home || home[0] != '/')
+        return 0;
+    for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(names); i++)
         status = name_cover(home, names[i], error);
+    return status == 0 ? ssh_cover(home, error) : status;
+}
+
+/* The socket whose path begins a text and ends at one of the characters. */
+static int text_cover(const char *text, const char *end, struct error *error)
+{
+    size_t length = strcspn(text, end);
+    char path[PATH_SIZE];
+
+    if (text[0] != '/' || length >= sizeof path)
+        return 0;
+    memcpy(path, text, length);
+    path[length] = '\0';
+    return path_cover(path, false, error);
+}
+
+/* Sockets of D-Bus: addresses with keys in any order, as in unix:guid=1,path=/tmp/bus;unix:... */
+static int buses_cover(struct error *error)
+{
+    static const char *const variables[] = {"DBUS_SESSION_BUS_ADDRESS", "DBUS_SYSTEM_BUS_ADDRESS",
+                                            "DBUS_STARTER_ADDRESS", "AT_SPI_BUS_ADDRESS"};
+    static const char key[] = "path=";
+    int status = 0;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(variables); i++) {
+        const char *at = getenv(variables[i]);
+
+        while (status == 0 && at && (at = strstr(at, key))) {
+            at += sizeof key - 1;
+            status = text_cover(at, ",;", error);
+        }
+    }
     return status;
 }
 
@@ -125,7 +220,6 @@ static int named_cover(struct error *error)
         const char *before;
         const char *end; /* characters that end the path */
     } named[] = {
-        {"DBUS_SESSION_BUS_ADDRESS", "unix:path=", ",;"},
         {"DOCKER_HOST", "unix://", ""},
         {"CONTAINER_HOST", "unix://", ""},
         {"TMUX", "", ","},
@@ -140,21 +234,14 @@ static int named_cover(struct error *error)
         {"I3SOCK", "", ""},
         {"NIRI_SOCKET", "", ""},
     };
-    int status = 0;
+    int status = buses_cover(error);
 
     for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(named); i++) {
         const char *value = getenv(named[i].variable);
         size_t before = strlen(named[i].before);
-        char path[PATH_SIZE];
 
-        if (!value || strncmp(value, named[i].before, before) != 0 || value[before] != '/')
-            continue;
-        size_t length = strcspn(value + before, named[i].end);
-        if (length >= sizeof path)
-            continue;
-        memcpy(path, value + before, length);
-        path[length] = '\0';
-        status = path_cover(path, false, error);
+        if (value && strncmp(value, named[i].before, before) == 0)
+            status = text_cover(value + before, named[i].end, error);
     }
     return status;
 }
@@ -195,12 +282,27 @@ int masks_state(const struct jail_setup *setup, struct error *error)
     return status;
 }
 
+/* What does not depend on who asks: windows, engines that start and fetch what they are told. */
+static int system_cover(struct error *error)
+{
+    static const char *const paths[] = {"/tmp/.X11-unix",
+                                        "/tmp/.ICE-unix",
+                                        "/var/lib/lxd/unix.socket",
+                                        "/var/lib/incus/unix.socket",
+                                        "/var/snap/lxd/common/lxd/unix.socket",
+                                        "/nix/var/nix/daemon-socket/socket",
+                                        "/var/guix/daemon-socket/socket"};
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < ARRAY_LENGTH(paths); i++)
+        status = path_cover(paths[i], true, error);
+    return status;
+}
+
 int masks_elsewhere(const struct jail_setup *setup, struct error *error)
 {
-    int status = name_cover("/tmp", ".X11-unix", error);
+    int status = system_cover(error);
 
-    if (status == 0)
-        status = name_cover("/tmp", ".ICE-unix", error);
     if (status == 0)
         status = user_cover(setup, error);
     if (status == 0)

@@ -22,20 +22,22 @@ root_host_sockets_are_hidden() {
     make_sockets "${MASKED[@]}" /run/systemd/journal/socket /run/other.sock
     mkdir -p /run/user/1000/podman /run/app
     make_sockets /run/user/1000/bus /run/user/1000/podman/podman.sock /run/user/1000/wayland-0
-    make_sockets /run/user/1000/{pulse/native,emacs/server,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock}
+    make_sockets /run/user/1000/{pulse/native,emacs/server,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock} /run/chrony/chronyd.sock
+    make_sockets /run/user/1000/{gnupg/{S.dirmngr,S.gpg-agent,d.1/S.dirmngr},gvfsd/socket-1,.dbus-proxy/bus-1,snapd-session-agent.socket}
     echo data > /run/app/file
     ln -s app /run/link
-    for path in "${MASKED[@]}" /run/user/1000/{bus,podman,pulse,emacs,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock}; do
+    for path in "${MASKED[@]}" /run/user/1000/{bus,podman,pulse,emacs,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock} /run/chrony/chronyd.sock \
+        /run/user/1000/{gnupg/{S.dirmngr,d.1/S.dirmngr},gvfsd,.dbus-proxy,snapd-session-agent.socket}; do
         assert_status 1 "$NETJAIL" -q test -e "$path"
     done
-    for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/wayland-0; do
+    for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/{wayland-0,gnupg/S.gpg-agent}; do
         assert_status 0 "$NETJAIL" -q test -S "$path"
     done
     assert_status 0 "$NETJAIL" -q cat /run/link/file
     assert_equal "$out" data
     assert_status 0 "$NETJAIL" -q -e 'unix-sockets host' test -S /run/docker.sock
     rm -rf /run/docker.sock /run/containerd /run/podman /run/crio /run/dbus /run/systemd /run/nscd \
-        /run/avahi-daemon /run/app /run/link /run/other.sock /run/user/1000
+        /run/avahi-daemon /run/chrony /run/app /run/link /run/other.sock /run/user/1000
 }
 
 # Outside of /run: what acts for whoever asks, in its usual place or where the environment says.
@@ -52,24 +54,32 @@ root_sockets_elsewhere_are_hidden() {
     umount /mnt/own
     make_sockets /tmp/.X11-unix/X0 /tmp/tmux-0/default "/tmp/tmux-$TEST_UID/default" /mnt/rt/bus /mnt/rt/podman/podman.sock \
         /mnt/rt/wayland-0 /mnt/home/.screen/1.tty /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/agent /mnt/kitty \
-        /mnt/rt/pulse/native /tmp/emacs0/server
+        /mnt/rt/pulse/native /tmp/emacs0/server /mnt/rt/gnupg/S.dirmngr /mnt/bus2 /mnt/home/.gnupg/S.dirmngr /mnt/home/.gnupg/S.gpg-agent \
+        /mnt/home/.ssh/git@host:22 /mnt/home/.ssh/cm/1 /mnt/home/.ansible/cp/2 /tmp/org.chromium.1/SingletonSocket
+    mkdir -p /mnt/home/.config/chromium
+    ln -s /tmp/org.chromium.1/SingletonSocket /mnt/home/.config/chromium/SingletonSocket
+    echo key > /mnt/home/.ssh/id
+    mount -t tmpfs tmpfs /var/lib
+    make_sockets /var/lib/incus/unix.socket
     echo data > /mnt/file
     # shellcheck disable=SC2054
     local run=(env XDG_RUNTIME_DIR=/mnt/rt HOME=/mnt/home DOCKER_HOST=unix:///mnt/engine.sock TMUX=/mnt/tmux/own,1,0
-        KITTY_LISTEN_ON=unix:/mnt/kitty DBUS_SESSION_BUS_ADDRESS=unix:path=/mnt/bus,guid=1 CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
+        KITTY_LISTEN_ON=unix:/mnt/kitty 'DBUS_SESSION_BUS_ADDRESS=unix:guid=1,path=/mnt/bus,x=y;unix:path=/mnt/bus2,guid=1' CONTAINER_HOST=unix:///mnt/file "$NETJAIL" -q)
     for path in /tmp/.X11-unix/X0 /tmp/tmux-0/default /mnt/rt/bus /mnt/rt/podman/podman.sock /mnt/home/.screen/1.tty \
-        /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/kitty /mnt/rt/pulse/native /tmp/emacs0/server; do
+        /mnt/engine.sock /mnt/tmux/own /mnt/bus /mnt/kitty /mnt/rt/pulse/native /tmp/emacs0/server /mnt/rt/gnupg/S.dirmngr /mnt/bus2 \
+        /mnt/home/{.gnupg/S.dirmngr,.ssh/git@host:22,.ssh/cm/1,.ansible/cp/2} /tmp/org.chromium.1/SingletonSocket /var/lib/incus/unix.socket; do
         assert_status 1 "${run[@]}" test -S "$path"
         assert_status 0 "${run[@]}" -e 'unix-sockets host' test -S "$path"
     done
     assert_status 1 "${run[@]}" -e "user $TEST_UID:$TEST_UID" test -S "/tmp/tmux-$TEST_UID/default"
-    for path in /mnt/rt/wayland-0 /mnt/agent; do assert_status 0 "${run[@]}" test -S "$path"; done
+    for path in /mnt/rt/wayland-0 /mnt/agent /mnt/home/.gnupg/S.gpg-agent; do assert_status 0 "${run[@]}" test -S "$path"; done
     assert_status 0 "${run[@]}" cat /mnt/file # no socket, whatever a variable says
     assert_equal "$out" data
+    assert_equal "$("${run[@]}" cat /mnt/home/.ssh/id)" key
     # A socket made anew in a covered directory, and the way by the current directory.
     (cd /tmp/.X11-unix && assert_status 1 "${run[@]}" sh -c 'cd . && test -S X0')
     (cd /tmp/tmux-0 && assert_status 1 "${run[@]}" test -S default)
-    umount "$T" /tmp /mnt/programs /mnt
+    umount "$T" /tmp /mnt/programs /mnt /var/lib
 }
 
 # As in a container: what is covered in /sys may not be uncovered by mounting another.
