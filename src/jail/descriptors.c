@@ -57,10 +57,13 @@ static bool is_kept(const struct kept *kept, int fd)
 static const unsigned pseudo_magics[] = {
     0x9fa0 /* proc */,         0x62656572 /* sysfs */,    0x27e0eb /* cgroup */,
     0x63677270 /* cgroup2 */,  0x64626720 /* debug */,    0x74726163 /* tracing */,
-    0x73636673 /* security */, 0x62656570 /* configfs */, 0x6e736673 /* namespaces */,
+    0x73636673 /* security */, 0x62656570 /* configfs */, 0x42494e4d /* binfmt_misc */,
+    0xf97cff8c /* SELinux */,  0x43415d53 /* Smack */,    0x65735543 /* fusectl */,
+    0x6e667364 /* nfsd */,     0x67596969 /* sunrpc */,   0xde5e81e4 /* efivarfs */,
+    0x7655821 /* resctrl */,   0xabba1974 /* Xen */,      0x6e736673 /* namespaces */,
     0x50494446 /* pidfd */,    0xcafe4a11 /* bpf */,      0x19800202 /* message queues */,
 };
-#define PSEUDO_READABLE 8
+#define PSEUDO_READABLE 17
 
 static bool is_pseudo(int fd, size_t first)
 {

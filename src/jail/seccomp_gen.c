@@ -18,6 +18,7 @@
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
@@ -158,6 +159,8 @@ static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
     refuse(filter, ENOSYS, missing_always);
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCSTI);
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCLINUX);
+    /* /dev/vhost-vsock, often everybody's, lets its holder speak to the host as a guest does. */
+    refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, VHOST_SET_OWNER);
     if (shared) {
         /* A limit of CPU time that is over is a SIGKILL, which no Landlock scope stops. */
         struct scmp_arg_cmp others = argument(0, SCMP_CMP_NE, 0);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vhost.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
@@ -351,6 +352,38 @@ static void attack_files(void)
         (void)kill(1, signal); /* that we still run is the proof */
 }
 
+/* A guest of the host's kernel: vsock and the network without a socket. */
+static void attack_guest(void)
+{
+    static const char *const names[] = {"/dev/vhost-vsock", "/dev/vhost-net"};
+
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        int fd = open(names[i], O_RDWR);
+
+        TRY(names[i], SYS_ioctl, fd, VHOST_SET_OWNER);
+        TRY(names[i], SYS_ioctl, fd, VHOST_SET_OWNER | GARBAGE);
+        TRY32(names[i], 54, fd, VHOST_SET_OWNER);
+    }
+}
+
+/* Signals by way of a file that has an owner. Whether they arrive the victim tells. */
+static void signal_by_owner(pid_t owner)
+{
+    int ends[2], pair[2];
+
+    if (pipe(ends) < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+        abort();
+    for (int i = 0; i < 2; i++) {
+        int reader = i == 0 ? ends[0] : pair[0];
+
+        (void)fcntl(reader, F_SETOWN, owner);
+        (void)fcntl(reader, F_SETSIG, SIGKILL);
+        (void)fcntl(reader, F_SETFL, O_ASYNC | O_NONBLOCK);
+        (void)!write(i == 0 ? ends[1] : pair[1], "x", 1);
+        tried++;
+    }
+}
+
 /* A process outside, of the same user. */
 static void attack_outside(pid_t pid)
 {
@@ -359,6 +392,8 @@ static void attack_outside(pid_t pid)
     const struct rlimit limit = {0, 0};
     char path[64];
 
+    signal_by_owner(pid);
+    signal_by_owner(-pid);
     for (int signal = 0; signal < 65; signal++) {
         must_fail(kill(pid, signal), "kill(outside, %d)", signal);
         must_fail(kill(-pid, signal), "kill(group outside, %d)", signal);
@@ -423,6 +458,7 @@ int main(int argc, char **argv)
         attack_mounts();
         attack_calls();
         attack_terminals();
+        attack_guest();
         attack_files();
     }
     (void)printf("%d attacks, %d through\n", tried, through);

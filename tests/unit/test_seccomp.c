@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <linux/netlink.h>
+#include <linux/vhost.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -167,6 +168,8 @@ static void test_side_doors(void **state)
         {"TIOCSTI", SYS_ioctl, {-1, TIOCSTI}, EPERM},
         {"TIOCSTI, high", SYS_ioctl, {-1, TIOCSTI | HIGH}, EPERM},
         {"TIOCLINUX", SYS_ioctl, {-1, TIOCLINUX}, EPERM},
+        {"VHOST_SET_OWNER", SYS_ioctl, {-1, VHOST_SET_OWNER}, EPERM},
+        {"VHOST_SET_OWNER, high", SYS_ioctl, {-1, VHOST_SET_OWNER | HIGH}, EPERM},
         {"other ioctl", SYS_ioctl, {-1, TIOCGWINSZ}, EBADF},
         {"socketpair vsock", SYS_socketpair, {AF_VSOCK, SOCK_STREAM, 0, 0}, EAFNOSUPPORT},
         {"socketpair unix", SYS_socketpair, {AF_UNIX, SOCK_STREAM, 0, 0}, EFAULT},
@@ -231,6 +234,7 @@ static void test_i386(void **state)
         {"nft", {359, AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER}, -EPROTONOSUPPORT},
         {"socketcall socket", {102, 1, 0, 0}, -EAFNOSUPPORT},
         {"TIOCSTI", {54, 0, TIOCSTI, 0}, -EPERM},
+        {"VHOST_SET_OWNER", {54, 0, VHOST_SET_OWNER, 0}, -EPERM},
         {"unshare", {310, CLONE_NEWUSER, 0, 0}, -EPERM},
         {"mount", {21, 0, 0, 0}, -EPERM},
         {"io_uring", {425, 0, 0, 0}, -ENOSYS},
