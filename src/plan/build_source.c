@@ -2,9 +2,9 @@
  *
  * A jail has the addresses of the link. Behind a cable to the host it may also have what a
  * `peer-route` leads to: addresses of its lo, and when it is a router, whole networks. A router on
- * a bridge speaks for the networks of its other links, but never for a neighbour. Pure. What must
- * not happen: a jail without `forward` that speaks for a network, or one address in both lists,
- * since their elements would overlap in one set. */
+ * a bridge speaks for the networks of its other links, but never for a neighbour or the host. Pure.
+ * What must not happen: a jail without `forward` that speaks for a network, or one address in both
+ * lists, since their elements would overlap in one set. */
 #include "plan/build_internal.h"
 
 static void add_prefix(const struct build *build, struct spans *spans, const struct prefix *prefix,
@@ -75,7 +75,22 @@ static void add_reached(const struct build *build, struct spans *spans,
             spans_add(build->scratch, spans, span_full(family));
 }
 
-/* Neighbours on the network, whom nobody else speaks for. */
+/* The host's own, those that this plan gives it included. */
+static void add_host(const struct build *build, struct spans *spans, uint8_t family)
+{
+    for (size_t i = 0; i < build->facts->addresses_count; i++)
+        if (build->facts->addresses[i].prefix.addr.family == family)
+            add_addr(build, spans, &build->facts->addresses[i].prefix.addr);
+    for (size_t i = 0; i < build->links_count; i++) {
+        const struct prefixes *outer = &build->links[i].outer_addresses;
+
+        for (size_t k = 0; build->links[i].on_host && k < outer->list_count; k++)
+            if (outer->list[k].addr.family == family)
+                add_addr(build, spans, &outer->list[k].addr);
+    }
+}
+
+/* Neighbours on the network and the host, whom nobody else speaks for. */
 static struct spans wire_prefixes(const struct build *build, const struct link_plan *link,
                                   uint8_t family)
 {
@@ -89,6 +104,7 @@ static struct spans wire_prefixes(const struct build *build, const struct link_p
         add_prefix(build, &spans, &link->addresses.list[i], family);
     for (size_t i = 0; i < 2; i++)
         add_prefix(build, &spans, &link_local[i], family);
+    add_host(build, &spans, family);
     spans_normalise(&spans, family);
     return spans;
 }

@@ -29,6 +29,7 @@ static const char *chain_names[DIRECTION_COUNT] = {
     [DIRECTION_IN] = "input", [DIRECTION_OUT] = "output", [DIRECTION_FORWARD] = "forward"};
 
 static const uint8_t both_families[] = {ADDR_V4, ADDR_V6};
+static const char *const self_names[] = {"self4", "self6"}; /* the jail's own addresses */
 
 /* The field that tells which link a packet of a direction uses. */
 static enum nft_field link_field(enum direction direction)
@@ -126,18 +127,16 @@ static void emit_cable_sources(const struct build *build, const struct emit *emi
  * around the rules. */
 static void emit_loopback(const struct build *build, const struct emit *emit)
 {
-    static const char *names[] = {"self4", "self6"};
-
     for (size_t i = 0; i < 2; i++) {
         struct spans spans = self_spans(build, both_families[i]);
         struct nft_key source = {1, {(uint8_t)field_saddr(both_families[i])}};
         struct nft_key destination = {1, {(uint8_t)field_daddr(both_families[i])}};
 
-        emit_span_set(emit, names[i], &spans, both_families[i]);
+        emit_span_set(emit, self_names[i], &spans, both_families[i]);
         emit_rule(emit, CHAIN_LOOPBACK);
         term_match_family(emit->plan, both_families[i]);
-        term_lookup(emit->plan, &source, names[i], false);
-        term_lookup(emit->plan, &destination, names[i], false);
+        term_lookup(emit->plan, &source, self_names[i], false);
+        term_lookup(emit->plan, &destination, self_names[i], false);
         term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
     }
     if (policy_relays(build->policy))
@@ -364,16 +363,45 @@ static void emit_chains(const struct emit *emit)
     emit_chain(emit, CHAIN_REFUSE);
 }
 
-/* Links whose frames nobody outside pins: the command sends from its own addresses only. IPv6 lets
- * every program bind to a foreign one (IPV6_FREEBIND). */
+/* Opens a rule about what leaves by the link. Not about a refusal: that comes from the address that
+ * was asked for, and a router sends it for others. */
+static void begin_leaving(const struct emit *emit, const struct link_plan *link)
+{
+    emit_rule(emit, chain_names[DIRECTION_OUT]);
+    term_match_ifname(emit->plan, FIELD_OIFNAME, link->link->ifname);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_NO_BIT, NF_CT_STATE_BIT(IP_CT_RELATED));
+}
+
+/* With `link relay` all addresses are local ones. */
+static void emit_self_sources(const struct emit *emit, const struct link_plan *link)
+{
+    for (size_t i = 0; i < 2; i++) {
+        struct nft_key source = {1, {(uint8_t)field_saddr(both_families[i])}};
+
+        begin_leaving(emit, link);
+        term_match_family(emit->plan, both_families[i]);
+        term_lookup(emit->plan, &source, self_names[i], true);
+        term_simple(emit->plan, TERM_COUNTER);
+        term_verdict(emit->plan, NFT_DROP_PACKET, NULL);
+    }
+}
+
+/* Links whose frames nobody outside pins to the jail's own addresses: children and devices, and all
+ * links of a router, which speaks for others, but only where it forwards. The command sends from
+ * its own addresses only; IPv6 lets every program bind to a foreign one (IPV6_FREEBIND). */
 static void emit_own_sources(const struct build *build, const struct emit *emit,
                              enum direction direction)
 {
     for (size_t i = 0; i < build->links_count && direction == DIRECTION_OUT; i++) {
-        if (!build->links[i].is_child)
+        const struct link_plan *link = &build->links[i];
+
+        if (!link->is_child && !build->policy->forward)
             continue;
-        emit_rule(emit, chain_names[direction]);
-        term_match_ifname(emit->plan, FIELD_OIFNAME, build->links[i].link->ifname);
+        if (policy_relay_link(build->policy)) {
+            emit_self_sources(emit, link);
+            continue;
+        }
+        begin_leaving(emit, link);
         term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_NOT_EQUAL, RTN_LOCAL);
         term_simple(emit->plan, TERM_COUNTER);
         term_verdict(emit->plan, NFT_DROP_PACKET, NULL);

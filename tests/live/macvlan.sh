@@ -93,6 +93,24 @@ root_foreign_sources_stay_inside() {
     end_jail one
 }
 
+# Beside a relay every address is a local one, for IPv4, too.
+root_foreign_sources_stay_inside_beside_a_relay() {
+    local file own4=192.0.2.21 own6=2001:db8:1::21
+    file=$(policy both <<< 'link eth0 macvlan up0 { address 192.0.2.21/24 ; address 2001:db8:1::21/64 }
+link relay
+allow in icmp
+allow out')
+    outside nft 'table inet watch { chain seen { type filter hook prerouting priority -300; udp dport 4444 counter; }; }'
+    run "$NETJAIL" -q -p "$file" sh -c "
+        $NET claim $own4 192.0.2.100 4444; $NET claim $own6 2001:db8:1::100 4444
+        for a in 198.51.100.7 8.8.8.8 10.0.0.1 192.0.0.1 127.0.0.1; do $NET claim \$a 192.0.2.100 4444; done 2> /dev/null
+        for a in 2001:db8:100::7 fd00::1 fe80::1234 2001:db8:1::77 fd6e:6574:6a61:696c::1 ::1; do $NET claim \$a 2001:db8:1::100 4444; done 2> /dev/null
+        $NET try tcp 192.0.2.100 9; $NET try tcp 2001:db8:1::100 9"
+    assert_equal "$out" $'refused\nrefused'
+    assert_equal "$(outside nft list table inet watch | grep -oE 'packets [0-9]+')" "packets 2" "datagrams outside"
+    outside nft delete table inet watch
+}
+
 root_errors() {
     local file
     file=$(child one 21)

@@ -14,6 +14,8 @@ time PROTO ADDR PORT
     As try, and the milliseconds it took.
 spoof IFACE SRC DST PORT
     Sends a UDP datagram with a false source through a raw socket (needs CAP_NET_RAW).
+claim SRC DST PORT
+    Sends a UDP datagram from a socket that is bound to SRC, without privilege (IP_FREEBIND); exits with 1 when it cannot.
 count PORT SECONDS
     Counts UDP datagrams on PORT, both families, for that long.
 """
@@ -159,6 +161,14 @@ def spoof(interface, source, destination, port):
     s.sendto(ip + addresses + udp, (destination, 0))
 
 
+def claim(source, destination, port):
+    is_v6 = ":" in source
+    s = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(*((socket.IPPROTO_IPV6, 78, 1) if is_v6 else (socket.IPPROTO_IP, 15, 1)))  # IPV6_FREEBIND, IP_FREEBIND
+    s.bind((source, 0))
+    s.sendto(b"claimed", (destination, int(port)))
+
+
 def count(port, seconds):
     sockets = [listener("udp", a, port) for a in ("0.0.0.0", "::")]
     print("ready", flush=True)
@@ -190,6 +200,8 @@ def main():
         print(round((time.monotonic() - start) * 1000), result)
     elif command == "spoof":
         spoof(*arguments)
+    elif command == "claim":
+        claim(*arguments)
     elif command == "count":
         count(*arguments)
 
