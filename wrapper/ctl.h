@@ -60,6 +60,10 @@ json_t *ctl_jail_json(const struct record *record);
 /* "3h07m" since then. */
 void ctl_print_uptime(uint64_t started_s, char text[32]);
 
+/* A text that may be another user's: what is not printable UTF-8 is made visible, since JSON has no
+ * way to carry it. NULL only without memory. */
+json_t *ctl_text_json(const char *text);
+
 /* Prints the value and drops it. CTL_OK, or CTL_SYSTEM when it is NULL or cannot be written. */
 int ctl_dump_json(json_t *value);
 

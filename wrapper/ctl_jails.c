@@ -147,12 +147,12 @@ static json_t *publishes_json(const struct record *record)
 
 json_t *ctl_jail_json(const struct record *record)
 {
-    return json_pack("{s:s, s:i, s:I, s:I, s:s, s:s, s:s, s:b, s:o, s:o}", "name", record->name,
-                     "pid", (int)record->pid, "uid", (json_int_t)record->uid, "started",
-                     (json_int_t)record->started_s, "state", state_name(record), "policy",
-                     record->policy ? record->policy : "", "command",
-                     record->command ? record->command : "", "named", record->is_named, "addresses",
-                     addresses_json(record), "publish", publishes_json(record));
+    return json_pack(
+        "{s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:b, s:o, s:o}", "name", record->name, "pid",
+        (int)record->pid, "uid", (json_int_t)record->uid, "started", (json_int_t)record->started_s,
+        "state", state_name(record), "policy", ctl_text_json(record->policy ? record->policy : ""),
+        "command", ctl_text_json(record->command ? record->command : ""), "named", record->is_named,
+        "addresses", addresses_json(record), "publish", publishes_json(record));
 }
 
 static int list_json(const struct jails *jails)

@@ -3,7 +3,8 @@
  * netjail keeps no log that nobody asked for: what is denied is counted (status), and written where
  * the policy's `log denied` says. A file is shown from here; of a log that goes elsewhere, or of
  * none, it is said where it is and which statement makes one. The file is opened with our own
- * rights. */
+ * rights, and the lease that names it may be another user's: what is not his plain file is not
+ * opened (a device may act on that). */
 #include "base/cleanup.h"
 #include "wrapper/ctl.h"
 #include "wrapper/ctl_client.h"
@@ -45,12 +46,31 @@ static int follow(int fd, const struct record *record, struct error *error)
     return result == 0 ? copy_rest(fd, error) : result;
 }
 
+/* The log's descriptor, or a negative errno. */
+static int log_open(const struct record *record, struct error *error)
+{
+    cleanup_fd int file = open(record->log, O_PATH | O_CLOEXEC);
+    char path[64];
+    struct stat state;
+    int fd;
+
+    if (file < 0 || fstat(file, &state) < 0)
+        return error_errno(error, -errno, "cannot read the log '%s'", record->log);
+    if (!S_ISREG(state.st_mode))
+        return error_set(error, -EINVAL, "the log '%s' is no plain file", record->log);
+    if (record->uid != geteuid() && state.st_uid != record->uid)
+        return error_set(error, -EPERM, "the log '%s' does not belong to the jail's user",
+                         record->log);
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", file); /* fits */
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? error_errno(error, -errno, "cannot read the log '%s'", record->log) : fd;
+}
+
 static int show(const struct found_jail *found, const struct ctl_options *options,
                 struct error *error)
 {
     const struct record *record = found->record;
     cleanup_fd int fd = -1;
-    struct stat state;
 
     if (!record->log || !record->log[0]) {
         (void)error_set(error, -ENODATA, "jail '%s' has no denial log", record->name);
@@ -66,11 +86,9 @@ static int show(const struct found_jail *found, const struct ctl_options *option
         error_hint(error, "`log denied to file PATH` makes one that can be shown here");
         return -ENODATA;
     }
-    fd = open(record->log, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &state) < 0)
-        return error_errno(error, -errno, "cannot read the log '%s'", record->log);
-    if (!S_ISREG(state.st_mode))
-        return error_set(error, -EINVAL, "the log '%s' is no plain file", record->log);
+    fd = log_open(record, error);
+    if (fd < 0)
+        return fd;
     return options->follow ? follow(fd, record, error) : copy_rest(fd, error);
 }
 

@@ -25,10 +25,10 @@ static json_t *diag_json(const struct sources *sources, const struct diag *diag)
     const struct source *source =
         diag->where.source ? &sources->list[diag->where.source - 1] : NULL;
 
-    return json_pack("{s:s, s:s?, s:i, s:i, s:s, s:s?}", "severity",
+    return json_pack("{s:s, s:o?, s:i, s:i, s:s, s:s?}", "severity",
                      diag->severity == SEVERITY_ERROR ? "error" : "warning", "file",
-                     source ? source->name : NULL, "line", (int)diag->where.line, "column",
-                     (int)diag->where.column, "text", diag->text, "hint", diag->hint);
+                     source ? ctl_text_json(source->name) : NULL, "line", (int)diag->where.line,
+                     "column", (int)diag->where.column, "text", diag->text, "hint", diag->hint);
 }
 
 static json_t *check_json(const char *name, const struct assembled *assembled,
@@ -71,6 +71,14 @@ static int check_one(const struct ctl_options *options, const char *name, json_t
     }
     assembled_free(&assembled);
     return status;
+}
+
+json_t *ctl_text_json(const char *text)
+{
+    cleanup_buf struct buf visible = {0};
+
+    buf_put_visible(&visible, text, strlen(text));
+    return json_string(buf_text(&visible));
 }
 
 int ctl_dump_json(json_t *value)

@@ -2,7 +2,8 @@
  *
  * The counters are the kernel's, in the jail's own table. The supervisor may not read them any more
  * (root's has given up the capability), so it hands out the namespace's descriptor, and we read by
- * our own right: root, or the owner of the jail's user namespace. */
+ * our own right: root, or the owner of the jail's user namespace. That owner could have changed the
+ * table, and has written the lease: to root both are another user's text. */
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "jail/namespace_enter.h"
@@ -19,6 +20,7 @@
 #include <sys/socket.h>
 
 #define TOP_INTERVAL_MS 2000
+#define DIRECTION_WIDTH 9 /* "DIRECTION" */
 
 struct totals {
     uint64_t in_packets, in_bytes;   /* let in */
@@ -76,23 +78,32 @@ static void take_counter(void *context, const struct rule_counter *counter)
 {
     struct reading *reading = context;
 
+    const char *what = what_of(counter);
+    const char *direction = direction_of(counter->chain);
+    cleanup_buf struct buf line = {0};
+
     add_totals(&reading->totals, counter);
     if (reading->rules)
-        (void)json_array_append_new(reading->rules,
-                                    json_pack("{s:s, s:s, s:s, s:I, s:I}", "rule", what_of(counter),
-                                              "direction", direction_of(counter->chain), "verdict",
-                                              counted_name(counter->verdict), "packets",
-                                              (json_int_t)counter->packets, "bytes",
-                                              (json_int_t)counter->bytes)); /* see the dump */
+        (void)json_array_append_new(
+            reading->rules,
+            json_pack("{s:o, s:o, s:s, s:I, s:I}", "rule", ctl_text_json(what), "direction",
+                      ctl_text_json(direction), "verdict", counted_name(counter->verdict),
+                      "packets", (json_int_t)counter->packets, "bytes",
+                      (json_int_t)counter->bytes)); /* see the dump */
     if (!reading->prints)
         return;
     if (!reading->has_printed)
         (void)printf("\n%10s %14s  %-8s %-9s %s\n", "PACKETS", "BYTES", "VERDICT", "DIRECTION",
                      "RULE"); /* looked at by ctl_finish_output() */
     reading->has_printed = true;
-    (void)printf("%10llu %14llu  %-8s %-9s %s\n", (unsigned long long)counter->packets,
+    buf_put_visible(&line, direction, strlen(direction));
+    while (line.length < DIRECTION_WIDTH)
+        buf_puts(&line, " ");
+    buf_puts(&line, " ");
+    buf_put_visible(&line, what, strlen(what));
+    (void)printf("%10llu %14llu  %-8s %s\n", (unsigned long long)counter->packets,
                  (unsigned long long)counter->bytes, counted_name(counter->verdict),
-                 direction_of(counter->chain), what_of(counter)); /* the same */
+                 buf_text(&line)); /* the same */
 }
 
 static int read_counters(const struct found_jail *found, struct reading *reading,
@@ -120,12 +131,14 @@ static int read_counters(const struct found_jail *found, struct reading *reading
 
 static void print_pair(const char *name, const char *value)
 {
-    (void)printf("%-10s %s\n", name, value); /* looked at by ctl_finish_output() */
+    cleanup_buf struct buf visible = {0};
+
+    buf_put_visible(&visible, value, strlen(value));
+    (void)printf("%-10s %s\n", name, buf_text(&visible)); /* looked at by ctl_finish_output() */
 }
 
 static void print_record(const struct record *record)
 {
-    cleanup_buf struct buf text = {0};
     char uptime[32], address[PREFIX_TEXT_SIZE];
 
     ctl_print_uptime(record->started_s, uptime);
@@ -135,9 +148,9 @@ static void print_record(const struct record *record)
                  record->uid); /* the same */
     print_pair("uptime", uptime);
     print_pair("policy", record->policy && record->policy[0] ? record->policy : "-");
-    if (record->command)
-        buf_put_visible(&text, record->command, strlen(record->command));
-    print_pair("command", record->is_named ? "(named jail)" : buf_text(&text));
+    print_pair("command", record->is_named  ? "(named jail)"
+                          : record->command ? record->command
+                                            : "");
     for (size_t i = 0; i < record->addresses_count; i++) {
         const struct record_address *one = &record->addresses[i];
 

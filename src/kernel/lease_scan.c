@@ -41,7 +41,8 @@ int lease_file_open(const struct lease_directory *directory, const char *file, i
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0)
         return -errno;
-    bool is_trusted = status.st_uid == 0 || status.st_uid == geteuid() || directory->is_shared;
+    bool is_trusted = status.st_uid == 0 || status.st_uid == geteuid() ||
+                      status.st_uid == directory->owner || directory->is_shared;
     if (!S_ISREG(status.st_mode) || !is_trusted || (status.st_mode & S_IWOTH))
         return -EINVAL;
     *ret_fd = take_fd(&fd);

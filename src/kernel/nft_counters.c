@@ -1,5 +1,6 @@
 /* Reads the counters of a jail's rules for netjailctl. What comes from the kernel is the jail's
- * table, which only netjail can have made; it is parsed in netjailctl, never in the supervisor. */
+ * table, which netjail has made, and which the owner of the jail's user namespace could change; it
+ * is parsed in netjailctl, never in the supervisor. */
 #include "kernel/nft_counters.h"
 
 #include "base/buf.h"
@@ -21,14 +22,23 @@ struct reading {
     void *context;
 };
 
+/* Of a rule's data, and its place in the policy. */
+struct position_data {
+    const uint8_t *end;
+    char where[256];
+};
+
+/* The kernel keeps the data as they are: a length may say more than there is. */
 static int take_data(const struct nftnl_udata *data, void *context)
 {
-    char *where = context;
+    struct position_data *position = context;
+    const uint8_t *bytes = nftnl_udata_get(data);
     size_t length = nftnl_udata_len(data);
 
-    if (nftnl_udata_type(data) == RULE_DATA_POSITION && length > 0 && length < 256) {
-        memcpy(where, nftnl_udata_get(data), length);
-        where[length] = '\0';
+    if (nftnl_udata_type(data) == RULE_DATA_POSITION && length < sizeof position->where &&
+        bytes + length <= position->end) {
+        memcpy(position->where, bytes, length);
+        position->where[length] = '\0';
     }
     return 0;
 }
@@ -92,7 +102,7 @@ static int take_rule(const struct nlmsghdr *message, const struct reading *readi
 {
     struct nftnl_rule *rule = nftnl_rule_alloc();
     struct rule_counter counter = {.verdict = COUNTED_OTHER};
-    char where[256] = "";
+    struct position_data position = {.where = ""};
     uint32_t length = 0;
 
     if (!rule)
@@ -100,9 +110,10 @@ static int take_rule(const struct nlmsghdr *message, const struct reading *readi
     if (nftnl_rule_nlmsg_parse(message, rule) == 0 && rule_look(rule, &counter)) {
         const void *data = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &length);
 
+        position.end = (const uint8_t *)data + length;
         if (data)
-            (void)nftnl_udata_parse(data, length, take_data, where); /* else it stays "" */
-        counter.where = where;
+            (void)nftnl_udata_parse(data, length, take_data, &position); /* else it stays "" */
+        counter.where = position.where;
         counter.chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
         reading->each(reading->context, &counter);
     }

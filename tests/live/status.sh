@@ -101,4 +101,50 @@ both_json_messages() {
     printf '%s\n' "$err" | jq -e . > /dev/null || fail "no JSON: $err"
 }
 
+# Names of files that are no text, or that a terminal would obey, are shown so that one sees it.
+both_names_that_are_no_text() {
+    local file=$T/$'a\e[31m\nb.conf' program=$T/$'c\xff\e]0;x\a' command
+    printf 'allow in\n' > "$file"
+    chmod 644 "$file"
+    cp "$(command -v sleep)" "$program"
+    start_jail odd -q --name odd -p "$file" -- "$program" 1000
+    wait_for 10 eval '"$NETJAILCTL" list | grep -q odd'
+    for command in list 'status odd' top; do
+        # shellcheck disable=SC2086 # words
+        assert_status 0 "$NETJAILCTL" $command
+        [ "$(LC_ALL=C tr -d '\n\040-\176' <<< "$out" | wc -c)" = 0 ] || fail "$command: $(od -c <<< "$out")"
+    done
+    assert_status 0 "$NETJAILCTL" list --json
+    assert_equal "$(jq -r '.[0].name, .[0].command' <<< "$out")" $'odd\n'"$T/"'c\xff\x1b]0;x\x07'
+    assert_status 0 "$NETJAILCTL" status --json odd
+    assert_equal "$(jq -r .name <<< "$out")" odd
+    end_jail odd
+}
+
+# A lease is its user's word: root does not open for it what is somebody else's, nor what is no file.
+root_logs_of_others() {
+    local make own=$T/own
+    install -d -m 700 -o "$TEST_UID" -g "$TEST_UID" "/run/user/$TEST_UID" "$own"
+    setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups env XDG_RUNTIME_DIR="/run/user/$TEST_UID" \
+        "$NETJAIL" -q --name loud --log "$own/log" -- sh -c 'echo up; exec tail -f /dev/null' > "$T/up" &
+    remember_process $!
+    wait_for_file "$T/up"
+    echo 'a line' > "$own/log"
+    assert_status 0 "$NETJAILCTL" log loud
+    assert_equal "$out" 'a line'
+    install -m 600 /dev/null "$own/secret"
+    echo secret > "$own/secret"
+    for make in 'ln -s secret' 'ln -s /dev/null' mkfifo 'ln -s nowhere' mkdir; do
+        rm -rf "$own/log"
+        $make "$own/log"
+        run timeout 5 "$NETJAILCTL" log loud
+        case $status in 1 | 4) ;; *) fail "with $make: status $status" ;; esac
+        assert_equal "$out" ''
+    done
+    kill "${PROCESSES[-1]}"
+    wait "${PROCESSES[-1]}" || :
+    wait_for 10 eval '[ -z "$(ls "/run/user/$TEST_UID/netjail" 2> /dev/null)" ]'
+    rm -rf "/run/user/$TEST_UID" "$own"
+}
+
 run_tests "$@"
