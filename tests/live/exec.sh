@@ -173,4 +173,29 @@ both_stopped_jail() {
     end_jail web
 }
 
+# Programs that come while the jail ends, or its supervisor is killed: each is run and ended, or not run.
+both_nothing_outlives_a_jail_that_ends() {
+    local i options how
+    for options in 'processes private' 'processes shared'; do
+        for how in end TERM KILL; do
+            rm -f "$T/go"
+            mkfifo "$T/go"
+            start_jail web -q --name web -e "$options" -- bash -c "echo up; read -r line < $T/go"
+            wait_for_file "$T/jail-web.out"
+            for i in 1 2 3 4 5 6; do
+                (until ! "$NETJAILCTL" exec web -- bash -c 'setsid tail -f /dev/null > /dev/null 2>&1 < /dev/null & :' 2> /dev/null; do :; done) &
+                remember_process $!
+            done
+            wait_for 10 pgrep -x tail
+            if [ $how = end ]; then echo go > "$T/go"; else kill -$how "$JAIL_PID"; fi
+            wait "$JAIL_PID" || :
+            for i in "${PROCESSES[@]}"; do wait "$i" || :; done
+            PROCESSES=()
+            wait_for 5 eval '! pgrep -x tail && ! pgrep -x netjail'
+            "$NETJAILCTL" gc > /dev/null
+            rm -f "$T/jail-web.out"
+        done
+    done
+}
+
 run_tests "$@"

@@ -161,6 +161,75 @@ root_malformed_queries() {
     end_resolv
 }
 
+# Everything else that a DNS message can say: no answer but for the one name, and upstream hears of nothing else.
+root_odd_questions() {
+    own_resolv "$OUTSIDE4"
+    liar honest
+    local p
+    p=$(names_policy n <<< 'allow out tcp to { www.test, *.good.test } port 443')
+    cat > "$T/odd.py" <<- 'E'
+		import socket, struct
+		server = ("127.0.0.53", 53)
+		tried = 0
+		def labels(*parts): return b"".join(bytes([len(p)]) + p for p in parts) + b"\0"
+		def head(flags=0x100, counts=(1, 0, 0, 0)): return struct.pack(">HHHHHH", 4711, flags, *counts)
+		def ask(what, message, admitted=False):
+		    global tried
+		    tried += 1
+		    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+		        with socket.socket(socket.AF_INET, kind) as s:
+		            s.settimeout(0.3)
+		            s.connect(server)
+		            s.send(message if kind == socket.SOCK_DGRAM else struct.pack(">H", len(message)) + message)
+		            try:
+		                answer = s.recv(4096)[0 if kind == socket.SOCK_DGRAM else 2:]
+		            except OSError:
+		                continue
+		            if len(answer) < 12: continue
+		            _, flags, _, count, _, _ = struct.unpack(">HHHHHH", answer[:12])
+		            if count and not admitted: print("ANSWERED", what, flags & 15, count)
+		www, data = labels(b"www", b"test"), b"d" * 60
+		tail = struct.pack(">HH", 1, 1)
+		for kind in (0, 2, 5, 6, 10, 15, 16, 33, 41, 43, 48, 64, 65, 249, 250, 251, 252, 253, 254, 255, 256, 65535):
+		    ask(f"type {kind}", head() + www + struct.pack(">HH", kind, 1))
+		    ask(f"type {kind} of another name", head() + labels(data, b"test") + struct.pack(">HH", kind, 1))
+		for number in (0, 2, 3, 4, 254, 255, 0x8001):
+		    ask(f"class {number}", head() + www + struct.pack(">HH", 1, number))
+		    ask(f"class {number}, version.bind", head() + labels(b"version", b"bind") + struct.pack(">HH", 16, number))
+		for opcode in range(1, 16):
+		    ask(f"opcode {opcode}", head(opcode << 11 | 0x100) + www + tail)
+		    ask(f"opcode {opcode} with a record", head(opcode << 11, (1, 0, 1, 0)) + labels(b"test") + struct.pack(">HH", 6, 1) +
+		        labels(data, b"test") + struct.pack(">HHIH4s", 1, 1, 60, 4, b"abcd"))
+		names = {"NUL": labels(b"www\0", b"test"), "a dot": labels(b"www.test"), "dot inside": labels(b"a.good", b"test"), "star": labels(b"*", b"good", b"test"),
+		         "escape": labels(b"\\119ww", b"test"), "space": labels(b"www ", b"test"), "UTF-8": labels("wwẃ".encode(), b"test"), "root": b"\0",
+		         "behind": labels(b"www", b"test", b"evil"), "before": labels(b"evilgood", b"test"), "the suffix": labels(b"good", b"test"),
+		         "long": labels(data, data, data, b"www", b"test"), "255": labels(data, data, data, data[:20], b"x" * 30, b"evil"), "PTR": labels(data, b"in-addr", b"arpa"),
+		         "mdns": labels(data, b"local"), "jail": labels(data, b"jail"), "netjail": labels(b"other", b"netjail"), "colon": labels(b"www:443", b"test")}
+		for name, wire in names.items():
+		    for kind in (1, 28, 12, 16):
+		        ask(f"{name}, type {kind}", head() + wire + struct.pack(">HH", kind, 1))
+		option = struct.pack(">HH", 8, 40) + data[:40]
+		for version in (0, 1, 255):
+		    edns = b"\0" + struct.pack(">HHBBHH", 41, 65535, 0, version, 0x8000, len(option)) + option
+		    ask(f"EDNS {version}", head(0x120, (1, 0, 0, 1)) + www + tail + edns, version == 0)
+		more = labels(data, b"test") + struct.pack(">HHIH4s", 1, 1, 60, 4, b"abcd")
+		for i, counts in enumerate(((1, 1, 0, 0), (1, 0, 1, 0), (1, 0, 0, 1))):
+		    ask(f"a record too many {i}", head(0x100, counts) + www + tail + more, True)
+		ask("two questions", head(0x100, (2, 0, 0, 0)) + www + tail + labels(data, b"test") + tail)
+		ask("no question", head(0x100, (0, 0, 0, 0)))
+		for bit in range(16):
+		    ask(f"flag {bit}", head(1 << bit) + www + tail, True)
+		print(tried, socket.getaddrinfo("www.test", 443, socket.AF_INET)[0][4][0])
+		E
+    assert_status 0 "$NETJAIL" -q -p "$p" python3 "$T/odd.py"
+    assert_lacks "$out" ANSWERED
+    assert_contains "$out" ' 198.51.100.10'
+    [ "${out%% *}" -gt 150 ] || fail "only $out were tried"
+    assert_equal "$(cut -d' ' -f2 "$T/asked" | tr 'A-Z' 'a-z' | sort -u)" www.test
+    end_liar
+    end_resolv
+}
+
 # The service ends: names fail, nothing opens up.
 root_killed_service_opens_nothing() {
     own_resolv "$OUTSIDE4"
