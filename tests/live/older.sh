@@ -85,7 +85,7 @@ link eth0 bridge o_br { address 10.86.0.5/24 ; address fd00:86::5/64 }
 allow out tcp port 7
 POLICY
     )
-    for interface in all up0 o_br lo; do hidden+=(-P "net/ipv6/conf/$interface/force_forwarding"); done
+    for interface in all up0 o_br lo; do hidden+=(-P "/proc/sys/net/ipv6/conf/$interface/force_forwarding"); done
     old() { strace -f -qq -o /dev/null "${hidden[@]}" -e trace=openat2 -e inject=openat2:error=ENOENT "$NETJAIL" -q --wait-clean -p "$file" "$@"; }
     assert_status 0 old sh -c "cat /proc/sys/net/ipv6/conf/all/forwarding > /dev/null; '$NET' try tcp $OUTSIDE6 7; '$NET' try tcp $OUTSIDE4 7"
     assert_equal "$(grep -c '^ok ' <<< "$out")" 2
