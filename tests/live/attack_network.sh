@@ -195,6 +195,29 @@ root_what_a_port_sends_is_pinned() {
     end_jail two
 }
 
+# Headers, fragments, tunnels and errors that no kernel makes (attack_frames.py), to the host by each of its addresses and
+# to a jail that admits only the host: nothing gets to a program.
+root_made_up_packets_open_nothing() {
+    local mac host other pid
+    start_jail two -q -p "$(member two 11 'allow in udp from gateway port 53' 'allow in tcp from gateway port 80' 'allow out udp to gateway port 53')" -- \
+        bash -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-two.out"
+    idle_jail one "$(member one 10 'allow out udp to gateway port 998')"
+    mac=$(jail_mac one) host=$(mac_of at_br) other=$(jail_mac two)
+    nft 'table inet seen { chain local { type filter hook input priority 100; iifname at_br udp dport 998 counter; iifname at_br icmpv6 type != { 135, 136 } counter; iifname at_br meta l4proto { tcp, udp, icmp, ipencap, ipv6, gre } counter; }; }'
+    jail_exec two nft 'table inet seen { chain local { type filter hook input priority 100; iifname eth0 icmpv6 type != { 135, 136 } counter; iifname eth0 meta l4proto { tcp, udp, icmp, ipencap, ipv6, gre } counter; }; }'
+    assert_equal "$(jail_exec one "$LIVE_DIR/attack_frames.py" eth0 "$mac" 10.80.0.10 fd00:80::10 "$host/10.80.0.1/fd00:80::1" -- \
+        "$other/10.80.0.11/fd00:80::11" "$host/10.80.0.1/fd00:80::1" "$host/$HOST4/$HOST6" "$host/10.80.0.11/fd00:80::11" "$other/10.80.0.1/fd00:80::1")" 1100 packets
+    # What is permitted comes last, so all before it has been looked at.
+    jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$host" src=10.80.0.10 dst=10.80.0.1 dport=998
+    wait_for 5 eval 'nft list table inet seen | grep -q "998 counter packets 1 "'
+    assert_equal "$(nft list table inet seen | grep -oE 'packets [0-9]+' | tr '\n' ' ')" 'packets 1 packets 0 packets 1 ' 'packets that got to the host'
+    assert_equal "$(jail_exec two nft list table inet seen | grep -oE 'packets [0-9]+' | tr '\n' ' ')" 'packets 0 packets 0 ' 'packets that got to the other jail'
+    nft delete table inet seen
+    end_jail one
+    end_jail two
+}
+
 root_the_guard_leaves_alone_what_was_routed_before() {
     ip netns add third
     ip link add to3 type veth peer name eth0 netns third
