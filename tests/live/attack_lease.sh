@@ -1,5 +1,6 @@
 #!/bin/bash
-# Attacks by a member of the group `netjail`, who may write leases, on what is not his: names in /run/netns, processes, jails.
+# Attacks by a member of the group `netjail`, who may write leases, on what is not his: names in /run/netns, processes, jails;
+# and by a user in his own runtime directory, whose leases root reads.
 # shellcheck disable=SC2154 # out, err and status are set by run
 . "$(dirname "$0")/lib.sh"
 
@@ -123,6 +124,57 @@ POLICY
     wait "${PROCESSES[-1]}" || :
     "$NETJAILCTL" gc > /dev/null
     not_shared
+}
+
+as_user() { setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups "$@"; }
+
+# What a user has put where his leases are is his word about his own jails: root is not held up, told lies or used by it.
+root_a_directory_of_a_user() {
+    local victim start command own=/run/user/$TEST_UID/netjail
+    template
+    tail -f /dev/null &
+    victim=$!
+    remember_process $victim
+    start=$(sed -E 's/.*\) //' "/proc/$victim/stat" | cut -d' ' -f20)
+    install -d -m 700 -o "$TEST_UID" -g "$TEST_UID" "/run/user/$TEST_UID" "$own"
+    cp "$T/template" "$T/own"
+    chmod 644 "$T/own"
+    as_user mkfifo "$own/fifo.lease"
+    as_user ln -s /etc/shadow "$own/link.lease"
+    as_user mkdir "$own/directory.lease"
+    as_user truncate -s 9000000 "$own/large.lease"
+    as_user dd if=/dev/urandom of="$own/noise.lease" bs=4096 count=100 2> /dev/null
+    mine() { # mine NAME SED...: a lease that is held as that of a running jail
+        local name=$1
+        shift
+        sed -E "s/^name .*/name $name/; s/^pid .*/pid $victim/; s/^pid-start .*/pid-start $start/" "$T/own" | sed -E "$@" | as_user tee "$own/$name.lease" > /dev/null
+        setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups flock --no-fork "$own/$name.lease" tail -f /dev/null &
+        remember_process $!
+        wait_for 5 eval "! flock -n $own/$name.lease true"
+    }
+    mine roots 's/^uid .*/uid 0/'
+    mine theirs "s/^uid .*/uid $TEST_UID/; s/^policy .*/policy %1b[31m/; s/^command .*/command %0a%0d%ff/"
+    # Links to a socket that is somebody else's.
+    as_user ln -s /run/other "$own/theirs.sock"
+    /usr/bin/python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.bind("/run/other"); s.listen(); time.sleep(1000)' &
+    remember_process $!
+    wait_for 5 test -S /run/other
+    assert_status 0 timeout 10 "$NETJAILCTL" list
+    assert_contains "$out" theirs
+    assert_lacks "$out" roots
+    [ "$(LC_ALL=C tr -d '\n\040-\176' <<< "$out" | wc -c)" = 0 ] || fail "list: $(od -c <<< "$out")"
+    assert_status 0 timeout 10 "$NETJAILCTL" list --json
+    for command in 'status theirs' 'exec theirs -- true' 'capture theirs' 'log theirs' 'delete theirs' 'delete roots'; do
+        # shellcheck disable=SC2086 # words
+        run timeout 20 "$NETJAILCTL" $command < /dev/null
+        case $status in 0 | 124 | 139) fail "$command: status $status, $out $err" ;; esac
+        kill -0 $victim || fail "$command ended a process of root"
+    done
+    assert_status 0 timeout 20 "$NETJAILCTL" gc
+    assert_equal "$(stat -c %u "$own/noise.lease")" "$TEST_UID"
+    assert_status 0 timeout 20 "$NETJAIL" -q --wait-clean --name theirs true
+    stop_processes
+    rm -rf "/run/user/$TEST_UID" /run/other
 }
 
 run_tests "$@"

@@ -14,8 +14,8 @@ time PROTO ADDR PORT
     As try, and the milliseconds it took.
 spoof IFACE SRC DST PORT
     Sends a UDP datagram with a false source through a raw socket (needs CAP_NET_RAW).
-claim SRC DST PORT
-    Sends a UDP datagram from a socket that is bound to SRC, without privilege (IP_FREEBIND); exits with 1 when it cannot.
+claim DST PORT SRC...
+    Sends a UDP datagram from a socket bound to each SRC, as far as the kernel lets it, without privilege (IP_FREEBIND).
 count PORT SECONDS
     Counts UDP datagrams on PORT, both families, for that long.
 """
@@ -161,12 +161,16 @@ def spoof(interface, source, destination, port):
     s.sendto(ip + addresses + udp, (destination, 0))
 
 
-def claim(source, destination, port):
-    is_v6 = ":" in source
-    s = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(*((socket.IPPROTO_IPV6, 78, 1) if is_v6 else (socket.IPPROTO_IP, 15, 1)))  # IPV6_FREEBIND, IP_FREEBIND
-    s.bind((source, 0))
-    s.sendto(b"claimed", (destination, int(port)))
+def claim(destination, port, *sources):
+    is_v6 = ":" in destination
+    for source in sources:
+        s = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+        s.setsockopt(*((socket.IPPROTO_IPV6, 78, 1) if is_v6 else (socket.IPPROTO_IP, 15, 1)))  # IPV6_FREEBIND, IP_FREEBIND
+        try:
+            s.bind((source, 0))
+            s.sendto(b"claimed", (destination, int(port)))
+        except OSError:
+            pass
 
 
 def count(port, seconds):
