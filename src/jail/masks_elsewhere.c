@@ -113,17 +113,25 @@ static int runtime_cover(struct error *error)
 static int entry_cover(const char *directory, const struct dirent *entry, bool deeper,
                        struct error *error);
 
-/* Covers the sockets of a directory; none that is not there or cannot be read. */
+/* Covers the sockets of a directory; none that is not there or not ours to read. */
 static int sockets_cover(const char *path, bool deeper, struct error *error)
 {
     DIR *directory = opendir(path);
     const struct dirent *entry;
     int status = 0;
 
-    while (directory && status == 0 && (entry = readdir(directory)))
+    if (!directory)
+        return is_out_of_reach() ? 0 : error_errno(error, -errno, "cannot read '%s'", path);
+    while (status == 0) {
+        errno = 0; /* readdir(3) says nothing else about why it ended */
+        entry = readdir(directory);
+        if (!entry)
+            break;
         status = entry_cover(path, entry, deeper, error);
-    if (directory)
-        (void)closedir(directory); /* only read */
+    }
+    if (status == 0 && errno != 0)
+        status = error_errno(error, -errno, "cannot read '%s'", path);
+    (void)closedir(directory); /* only read */
     return status;
 }
 
