@@ -14,6 +14,7 @@
 #include "kernel/process.h"
 #include "kernel/sysctl.h"
 #include "plan/undo.h"
+#include "policy/relay.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -218,6 +219,8 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
 
     if (result == 0 && claim->host)
         result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
+    else if (result == 0 && policy_relays_to_host(policy))
+        result = facts_collect_addresses(claim->facts, error);
     if (result < 0)
         return result;
     result = plan_build(policy, claim->facts, diags, &claim->plan);

@@ -2,7 +2,8 @@
  *
  * Everything comes from the present network namespace, read without changing anything, under the
  * pool's lock (the caller has it). Without privilege only the numbers are filled: such a caller's
- * plan has nothing on the host that could collide. */
+ * plan has nothing on the host that could collide; and the addresses where its relay may lead to
+ * the host itself. */
 #include "kernel/collect.h"
 
 #include "base/cleanup.h"
@@ -105,7 +106,7 @@ static void restart_routes(void *context)
         facts->links[i].is_uplink = false;
 }
 
-static int collect_links(struct nl *nl, struct facts *facts, struct error *error)
+static int collect_addresses(struct nl *nl, struct facts *facts, struct error *error)
 {
     struct rtnl_visitor visitor = {.link = take_link, .restart = restart_links, .context = facts};
     int r = rtnl_dump_links(nl, &visitor, error);
@@ -113,12 +114,25 @@ static int collect_links(struct nl *nl, struct facts *facts, struct error *error
         return r;
     visitor = (struct rtnl_visitor){
         .address = take_address, .restart = restart_addresses, .context = facts};
-    r = rtnl_dump_addresses(nl, &visitor, error);
-    if (r < 0)
-        return r;
-    visitor =
-        (struct rtnl_visitor){.route = take_route, .restart = restart_routes, .context = facts};
-    return rtnl_dump_routes(nl, &visitor, error);
+    return rtnl_dump_addresses(nl, &visitor, error);
+}
+
+static int collect_links(struct nl *nl, struct facts *facts, struct error *error)
+{
+    struct rtnl_visitor visitor = {
+        .route = take_route, .restart = restart_routes, .context = facts};
+    int r = collect_addresses(nl, facts, error);
+    return r < 0 ? r : rtnl_dump_routes(nl, &visitor, error);
+}
+
+int facts_collect_addresses(struct facts *facts, struct error *error)
+{
+    struct nl nl = NL_CLOSED;
+    int r = nl_open(NETLINK_ROUTE, &nl, error);
+    if (r == 0)
+        r = collect_addresses(&nl, facts, error);
+    nl_close(&nl);
+    return r;
 }
 
 static void collect_forwarding(struct facts *facts)

@@ -9,6 +9,9 @@ struct kernel;
  * host sockets in `kernel` (NULL: an ordinary user) only what needs no privilege is filled. */
 int facts_collect(struct kernel *kernel, struct facts *facts, struct error *error);
 
+/* Fills the addresses alone, for a caller without host sockets: everybody may read them. */
+int facts_collect_addresses(struct facts *facts, struct error *error);
+
 /* Fills forwards, the host's chains that drop what is forwarded, where a plan can meet them:
  * `may_forward` (plan_may_forward()), or bridged frames pass the forward hook, too. */
 int facts_collect_forward(struct kernel *kernel, bool may_forward, struct facts *facts,

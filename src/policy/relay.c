@@ -33,3 +33,19 @@ bool policy_relays(const struct policy *policy)
 {
     return policy->exposes_count > 0 || policy_relay_link(policy) != NULL;
 }
+
+static bool set_names_host(const struct set *set)
+{
+    for (size_t i = 0; i < set->items_count; i++)
+        if (set->items[i].kind == SET_HOST)
+            return true;
+    return false;
+}
+
+bool policy_relays_to_host(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->rules_count && policy_relays(policy); i++)
+        if (set_names_host(&policy->rules[i].to) || set_names_host(&policy->rules[i].from))
+            return true;
+    return false;
+}

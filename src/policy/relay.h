@@ -34,3 +34,6 @@ enum relay_refusal {
 /* Does the policy send anything through the relay: `link relay`, `expose`? */
 bool policy_relays(const struct policy *policy);
 const struct link *policy_relay_link(const struct policy *policy); /* NULL: none */
+
+/* Has such a policy a rule that speaks of `host`? Its addresses must be known then. */
+bool policy_relays_to_host(const struct policy *policy);

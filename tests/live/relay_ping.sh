@@ -65,4 +65,19 @@ both_this_host_is_not_any() {
     assert_contains "$out" "1 received"
 }
 
+# `host` is every address of it, for an ordinary user, too, whose jail has nothing else on the host.
+both_this_host_by_its_word() {
+    local file
+    file=$(pings 'allow out icmp to host' 'allow out icmpv6 to host')
+    jailed_ping "$file" -c 1 "$HOST4"
+    assert_contains "$out" "1 received"
+    jailed_ping "$file" -c 1 "$HOST6"
+    assert_contains "$out" "1 received"
+    jailed_ping "$file" -c 1 "$INTERNET4"
+    assert_contains "$out" "0 received"
+    file=$(pings 'deny out to host' 'allow out to any')
+    jailed_ping "$file" -c 1 "$HOST4"
+    assert_contains "$out" "0 received"
+}
+
 run_tests "$@"
