@@ -1,4 +1,4 @@
-/* One direction of a connection: socket -> pipe -> socket, no byte through user space.
+/* One direction of a connection: socket -> pipe -> socket, bulk not through user space.
  *
  * Backpressure is that of the kernel: what the destination does not take stays in the pipe, a full
  * pipe leaves the rest in the source's receive buffer, whose window then closes. The end of the
@@ -6,6 +6,9 @@
  * socket means "nothing there" only when the pipe is empty, else it may mean "pipe full"; so the
  * pipe is emptied and the socket asked again before we wait, which is what edge-triggered epoll
  * needs.
+ *
+ * Little is copied: a pipe would take more system calls than that costs. The pipe is there all the
+ * same, for what the destination does not take.
  *
  * Without a pipe (peers that do not read may hold all there are) bytes are copied: they are looked
  * at, sent, and only what was sent is taken from the source. So nothing has to be kept here, and
@@ -18,13 +21,15 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* Bytes and steps of one turn: a fast connection keeps the others waiting a few ms at most, also
  * when its peer sends single bytes. */
 #define TURN_BYTES ((size_t)2 * 1024 * 1024)
 #define TURN_STEPS 64
 
-#define COPY_BYTES 65536
+#define COPY_BYTES   65536
+#define LITTLE_BYTES 8192 /* up to here two copies cost less than a pipe's system calls */
 
 void pump_close(struct pump *pump, struct pipes *pipes)
 {
@@ -32,6 +37,39 @@ void pump_close(struct pump *pump, struct pipes *pipes)
         pipes_give(pipes, pump->pipe, pump->pending == 0);
     pump->pipe = NULL;
     pump->pending = 0;
+}
+
+/* The pipe is empty, and no smaller than what is kept. */
+static bool keep(struct pump *pump, const uint8_t *bytes, size_t count)
+{
+    if (write(pump->pipe->write_fd, bytes, count) != (ssize_t)count)
+        return false; /* no memory */
+    pump->pending = count;
+    return true;
+}
+
+/* A little, without the pipe, which takes what the destination does not. PUMP_MORE: go on. */
+static enum pump_result pass_little(struct pump *pump, int source, int destination,
+                                    size_t *moved_total)
+{
+    static uint8_t buffer[LITTLE_BYTES]; /* one thread */
+    size_t room = pump->pipe->capacity < sizeof buffer ? pump->pipe->capacity : sizeof buffer;
+    ssize_t got = recv(source, buffer, room, MSG_DONTWAIT);
+    ssize_t sent;
+
+    if (got == 0)
+        pump->source_ended = true;
+    if (got == 0 || (got < 0 && errno == EINTR))
+        return PUMP_MORE;
+    if (got < 0)
+        return errno == EAGAIN ? PUMP_WAIT : PUMP_ERROR;
+    pump->is_bulk = (size_t)got == room;
+    sent = send(destination, buffer, (size_t)got, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return PUMP_ERROR;
+    sent = sent < 0 ? 0 : sent;
+    *moved_total += (size_t)sent;
+    return sent == got || keep(pump, buffer + sent, (size_t)(got - sent)) ? PUMP_MORE : PUMP_ERROR;
 }
 
 /* Source to pipe. PUMP_MORE: go on with the pipe. */
@@ -45,6 +83,7 @@ static enum pump_result fill(struct pump *pump, int source, struct pipes *pipes)
                    SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
     if (moved > 0) {
         pump->pending += (size_t)moved;
+        pump->is_bulk = (size_t)moved >= LITTLE_BYTES;
         if (pump->pending >= pump->pipe->capacity / 2)
             pipes_grow(pipes, pump->pipe);
     } else if (moved == 0) {
@@ -121,10 +160,16 @@ static enum pump_result step(struct pump *pump, struct pipes *pipes, int source,
         pump->pipe = pipes_take(pipes);
     if (!pump->pipe)
         return copy(pump, source, destination, moved_total);
-    result = fill(pump, source, pipes);
+    if (pump->pending > 0 || pump->source_ended || pump->is_bulk) {
+        result = fill(pump, source, pipes);
+        if (result == PUMP_MORE)
+            return drain(pump, destination, moved_total);
+    } else {
+        result = pass_little(pump, source, destination, moved_total);
+    }
     if (result == PUMP_WAIT)
         pump_close(pump, pipes);
-    return result == PUMP_MORE ? drain(pump, destination, moved_total) : result;
+    return result;
 }
 
 static enum pump_result pass_on_end(struct pump *pump, struct pipes *pipes, int destination)
@@ -142,6 +187,7 @@ enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, in
 
     if (pump->done)
         return PUMP_DONE;
+    pump->is_blocked = false; /* until it is found out */
     for (int steps = 0; steps < TURN_STEPS && moved < TURN_BYTES; steps++) {
         enum pump_result result = step(pump, pipes, source, destination, &moved);
 

@@ -11,6 +11,7 @@ struct pump {
     struct relay_pipe *pipe; /* held only while bytes are in it */
     size_t pending;          /* bytes in the pipe */
     bool is_blocked;         /* the destination took no more when it was asked last */
+    bool is_bulk;            /* there was much the last time */
     bool source_ended;
     bool done; /* and the end was passed on */
 };

@@ -98,12 +98,14 @@ static void carry(void *context)
     carry_from(context, (const bool[2]){true, true});
 }
 
-/* What an event of one side says: it has something for the other, or takes something again. */
+/* What an event of one side says: it has something for the other, or takes something again. While
+ * the other takes nothing, what comes stays where it is: it is looked at when there is room. */
 static void carry_event(struct tcp_connection *connection, int side, uint32_t events)
 {
     bool from[2];
 
-    from[side] = (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) != 0;
+    from[side] =
+        !connection->pumps[side].is_blocked && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP));
     from[!side] = connection->pumps[!side].is_blocked && (events & (EPOLLOUT | EPOLLHUP));
     if (from[0] || from[1])
         carry_from(connection, from);
