@@ -105,4 +105,15 @@ both_nested_is_refused_with_a_reason() {
     assert_contains "$err" hint:
 }
 
+# Told that the jail has ended, the service delivers what it has and ends; nobody has to kill it after a time limit.
+both_service_ends_by_itself() {
+    local args
+    command -v strace > /dev/null || skip 'strace is not installed'
+    for args in '-P 8099:80' '--net relay'; do
+        assert_status 0 strace -f -q -o "$T/trace" -e trace=execve "$NETJAIL" -q --wait-clean $args true
+        assert_contains "$(grep "^$(sed -nE 's/^([0-9]+) +execve\(.*"netjail-service".*/\1/p' "$T/trace") " "$T/trace")" \
+            'exited with 0' "$args"
+    done
+}
+
 run_tests "$@"
