@@ -416,9 +416,12 @@ static int open_jail(const char *directory, const struct record *record, struct 
         return 0;
     if (netns_fd < 0)
         return error_errno(error, -errno, "cannot open '%s'", path);
-    if (netns_fd_inode(netns_fd, &inode) < 0 || inode != record->kept_inode)
+    int r = netns_fd_inode(netns_fd, &inode);
+    if (r < 0)
+        return error_errno(error, r, "cannot look at '%s'", path);
+    if (inode != record->kept_inode)
         return 0; /* the mount was never made */
-    int r = netns_socket(netns_fd, NETLINK_ROUTE, &fd, error);
+    r = netns_socket(netns_fd, NETLINK_ROUTE, &fd, error);
     if (r < 0)
         return r;
     r = nl_adopt(fd, ret_jail, error);

@@ -109,6 +109,13 @@ static bool names_namespace(const struct stat *status, uint64_t inode)
     return status->st_ino == inode;
 }
 
+/* Of a name that has gone meanwhile, or is not for us; after anything else nothing is known. */
+static bool is_usual(int error_number)
+{
+    return error_number == ENOENT || error_number == ESRCH || error_number == EACCES ||
+           error_number == EPERM || error_number == ELOOP;
+}
+
 static bool is_in_proc(uint64_t inode)
 {
     cleanup_dir DIR *directory = opendir("/proc");
@@ -119,7 +126,7 @@ static bool is_in_proc(uint64_t inode)
         if (!isdigit((unsigned char)entry->d_name[0]))
             continue;
         (void)snprintf(path, sizeof path, "/proc/%s/ns/net", entry->d_name);
-        if (stat(path, &status) == 0 && names_namespace(&status, inode))
+        if (stat(path, &status) == 0 ? names_namespace(&status, inode) : !is_usual(errno))
             return true;
     }
     return !directory; /* without /proc nothing is known: leave it */
@@ -131,8 +138,9 @@ static bool is_named(uint64_t inode)
     const struct dirent *entry;
     while (directory && (entry = readdir(directory))) {
         struct stat status;
-        if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0 &&
-            names_namespace(&status, inode))
+        if (fstatat(dirfd(directory), entry->d_name, &status, 0) == 0
+                ? names_namespace(&status, inode)
+                : !is_usual(errno))
             return true;
     }
     return false;
@@ -305,13 +313,15 @@ static int undo_record(const struct lease_directory *directory, struct kernel *k
     uint64_t cookie, inode;
     if (owes_nothing(record))
         return 0;
-    if (netns_identity(&cookie, &inode) < 0 || record->netns_cookie != cookie)
-        /* Its namespace is gone, and with it everything in it. */
+    int r = netns_identity(&cookie, &inode);
+    if (r < 0)
+        return error_errno(error, r, "cannot identify the network namespace");
+    if (record->netns_cookie != cookie) /* it is gone, and with it everything in it */
         return device_forget_netns(directory->path, record, error);
     if (!kernel)
         return error_set(error, -EPERM, "cleaning up after jail '%s' needs privilege over the host",
                          record->name);
-    int r = record->is_named ? netns_name_remove(record->name, record->jail_inode, error) : 0;
+    r = record->is_named ? netns_name_remove(record->name, record->jail_inode, error) : 0;
     if (r == 0)
         r = lease_give_back(directory, kernel, record, error);
     if (r < 0)

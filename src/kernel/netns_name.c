@@ -86,15 +86,18 @@ int netns_name_make(const char *name, int netns_fd, struct error *error)
     return result;
 }
 
-/* Is it ours, or an empty file in the place where ours should have come? */
-static bool is_ours(const char *path, uint64_t inode)
+/* 1: it is ours, or an empty file in the place where ours should have come; 0: there is none, or
+ * somebody else's; or a negative errno: nobody knows. */
+static int look_at(const char *path, uint64_t inode)
 {
     cleanup_fd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct statfs kind;
     struct stat state;
 
-    if (fd < 0 || fstatfs(fd, &kind) < 0 || fstat(fd, &state) < 0)
-        return false;
+    if (fd < 0) /* a symbolic link, or a socket that nobody reads */
+        return errno == ENOENT || errno == ELOOP || errno == ENXIO ? 0 : -errno;
+    if (fstatfs(fd, &kind) < 0 || fstat(fd, &state) < 0)
+        return -errno;
     if ((unsigned)kind.f_type == NSFS)
         return state.st_ino == inode;
     return S_ISREG(state.st_mode) && state.st_size == 0;
@@ -102,9 +105,11 @@ static bool is_ours(const char *path, uint64_t inode)
 
 int netns_unbind(const char *path, uint64_t inode, struct error *error)
 {
-    struct stat state;
+    int found = look_at(path, inode);
 
-    if (lstat(path, &state) < 0 || !is_ours(path, inode))
+    if (found < 0)
+        return error_errno(error, found, "cannot look at %s", path);
+    if (found == 0)
         return 0;
     if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
         return error_errno(error, -errno, "cannot remove the name %s", path);
