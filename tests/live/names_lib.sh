@@ -43,6 +43,7 @@ outside_names() {
     remember_process $!
     wait_for_port udp 53 outside
     wait_for_port tcp 53 outside
+    wait_for 10 pgrep -x 'nsd: server 1' # the one that answers is forked behind that
 }
 
 # own_resolv SERVER...: the fake host's /etc/resolv.conf, until end_resolv.

@@ -75,6 +75,7 @@ serve_names() {
 		C
     nsenter --net=/run/netns/outside unshare --pid --fork --kill-child=KILL nsd -d -c "$dir/nsd.conf" > "$dir/out" 2>&1 &
     wait_for_port udp 53 outside
+    wait_for 10 pgrep -x 'nsd: server 1' # the one that answers is forked behind that
     echo "nameserver $OUTSIDE4" > "$T/resolv.conf"
     mount --bind "$T/resolv.conf" /etc/resolv.conf
 }
