@@ -192,11 +192,21 @@ static int supervise_named(struct creation *creation, struct options *line,
 /* The parent's side: the exit status of `create`. */
 static int await_ready(pid_t child, int ready_fd)
 {
+    struct error error = {0};
     char byte;
+    ssize_t got;
     int status;
 
-    if (read(ready_fd, &byte, 1) == 1)
+    do
+        got = read(ready_fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got == 1)
         return CTL_OK;
+    if (got < 0) {
+        (void)error_errno(&error, -errno, "cannot hear whether the jail is there");
+        (void)fail(&error);
+        (void)kill(child, SIGTERM); /* as long as we do not wait for it, it is there to hear it */
+    }
     if (waitpid(child, &status, 0) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
         return CTL_SYSTEM; /* it has said why */
     return WEXITSTATUS(status);

@@ -193,6 +193,12 @@ class Harness:
         arguments = ["fail", role, number, str(code)] if kind != "kill" else ["kill", role, number]
         ended, err, found = self.run(name, *arguments, hit)
         met = read(hit).strip()
+        if kind == "fail" and met in NEVER:  # the numbers have moved: what stands here now cannot fail in this world
+            self.counts["not reached"] += 1
+            self.clean()
+            self.gc()
+            self.around.mend()
+            return
         why = self.judge(MODES[name], kind, role, met, ended, err, found)
         if self.options.refuse and found and met == call:
             why = "the command ran"
