@@ -34,8 +34,9 @@
 #define MAC_PAUSE_NS 2000000
 
 /* GSO_MAX_SIZE of Linux 6.3 and later; lo takes as much. */
-#define PIECE_MAX             524280
-#define IFLA_GSO_IPV4_MAX_SIZE 63 /* linux/if_link.h of Linux 6.3, which headers may be older than */
+#define PIECE_MAX 524280
+#define IFLA_GSO_IPV4_MAX_SIZE                                                                     \
+    63 /* linux/if_link.h of Linux 6.3, which headers may be older than */
 
 static struct ifinfomsg *link_request(struct rtnl_request *request, int flags)
 {
