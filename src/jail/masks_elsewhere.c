@@ -210,11 +210,12 @@ static int buses_cover(struct error *error)
     int status = 0;
 
     for (size_t i = 0; i < ARRAY_LENGTH(variables); i++) {
-        const char *at = getenv(variables[i]);
+        const char *value = getenv(variables[i]);
+        const char *at = value ? strstr(value, key) : NULL;
 
-        while (status == 0 && at && (at = strstr(at, key))) {
-            at += sizeof key - 1;
-            status = text_cover(at, ",;", error);
+        while (status == 0 && at) {
+            status = text_cover(at + sizeof key - 1, ",;", error);
+            at = strstr(at + sizeof key - 1, key);
         }
     }
     return status;

@@ -108,11 +108,12 @@ static int take_rule(const struct nlmsghdr *message, const struct reading *readi
     if (!rule)
         return -ENOMEM;
     if (nftnl_rule_nlmsg_parse(message, rule) == 0 && rule_look(rule, &counter)) {
-        const void *data = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &length);
+        const uint8_t *data = nftnl_rule_get_data(rule, NFTNL_RULE_USERDATA, &length);
 
-        position.end = (const uint8_t *)data + length;
-        if (data)
+        if (data) {
+            position.end = data + length;
             (void)nftnl_udata_parse(data, length, take_data, &position); /* else it stays "" */
+        }
         counter.where = position.where;
         counter.chain = nftnl_rule_get_str(rule, NFTNL_RULE_CHAIN);
         reading->each(reading->context, &counter);
