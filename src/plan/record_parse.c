@@ -159,8 +159,7 @@ static bool read_pid(struct reader *reader, const struct word *words)
 
 static bool read_pid_start(struct reader *reader, const struct word *words)
 {
-    return word_number(&words[1], UINT64_MAX, &reader->record->pid_start) &&
-           reader->record->pid_start > 0; /* 0 is the time of a process that is gone */
+    return word_number(&words[1], UINT64_MAX, &reader->record->pid_start);
 }
 
 static bool read_uid(struct reader *reader, const struct word *words)
