@@ -230,13 +230,12 @@ static void init_command_changed(struct init *init, int status)
 /* Nothing is left, and the supervisor knows it: it is to run now, and not our end, which takes the
  * kernel longer than all that remains for it to do. It ends us, as does its death. The service must
  * hear it now: the supervisor waits for it before it ends us. */
-_Noreturn static void init_await_end(struct init *init)
+_Noreturn static void init_await_end(const struct init *init)
 {
     struct pollfd control = {.fd = init->control_fd};
 
     if (init->service_fd >= 0)
         (void)close(init->service_fd); /* nothing is under way in it that anybody waits for */
-    init->service_fd = -1;
     while (poll(&control, 1, -1) < 0 && errno == EINTR)
         ;
     _exit(0);

@@ -167,6 +167,19 @@ static int tell(const struct jail *jail, enum control_kind kind, int value, stru
                : error_set(error, -EPIPE, "the jail's init ended unexpectedly");
 }
 
+static int receive_rules(struct jail *jail, struct error *error)
+{
+    struct control_message message = {0};
+    int fds[PACKET_FDS_MAX];
+    int status = await(jail, CONTROL_RULES, &message, fds, error);
+
+    if (status < 0)
+        return status;
+    jail->nft_fd = fds[0];
+    jail->nflog_fd = fds[1];
+    return 0;
+}
+
 static int receive_relay(struct jail *jail, struct error *error)
 {
     struct control_message message = {0};
@@ -207,14 +220,8 @@ static int receive_sockets(struct jail *jail, const struct jail_setup *setup, bo
     jail->netns_fd = fds[1];
     jail->state = JAIL_OPENED;
     if (!setup->plan || setup->plan->has_rules)
-        status = await(jail, CONTROL_RULES, &message, fds, error);
-    if (status < 0)
-        return status;
-    if (message.kind == CONTROL_RULES) {
-        jail->nft_fd = fds[0];
-        jail->nflog_fd = fds[1];
-    }
-    return setup->plan && setup->plan->relays ? receive_relay(jail, error) : 0;
+        status = receive_rules(jail, error);
+    return status == 0 && setup->plan && setup->plan->relays ? receive_relay(jail, error) : status;
 }
 
 static int pair_make(int fds[2], struct error *error)

@@ -133,6 +133,8 @@ int pseudo_lock(struct error *error)
     char *line = NULL;
     int status;
 
+    if (fd < 0)
+        return error_errno(error, -errno, "cannot read the list of mounts");
     lines.fd = fd;
     lines.start = lines.end = 0;
     while ((status = lines_next(&lines, &line)) > 0) {
