@@ -205,6 +205,7 @@ declare -A JAILS
 start_jail() {
     local name=$1
     shift
+    rm -f "$T/jail-$name.out" "$T/jail-$name.err" # what an earlier one of this name said answers no wait
     "$NETJAIL" "$@" < /dev/null > "$T/jail-$name.out" 2> "$T/jail-$name.err" &
     JAIL_PID=$!
     JAILS[$name]=$JAIL_PID
