@@ -34,6 +34,10 @@ ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
 LINK_HARDENING := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+# Its own entry: see wrapper/entry.c.
+ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),x86_64)
+STATIC_ENTRY := -Wl,-e,netjail_entry
+endif
 # Packed relocations: a quarter of the start was the kernel mapping what the relocations touch and where they lie.
 STATIC_HARDENING := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,pack-relative-relocs
 
@@ -65,7 +69,7 @@ CMOCKA_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
 # its start. libmnl mostly does not, see src/kernel/mnl_static.c. STATIC= links it as all others.
 archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
 STATIC ?= $(if $(SANITIZE),,$(if $(and $(call archive,c),$(call archive,nftnl),$(call archive,bsd)),1))
-NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING),$(LINK_HARDENING))
+NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING) $(STATIC_ENTRY),$(LINK_HARDENING))
 NETJAIL_LIBS = $(if $(STATIC),-l:libnftnl.a $(if $(call archive,mnl),-l:libmnl.a,$(MNL_STATIC)) \
 	-l:libbsd.a,$(PKG_LIBS))
 
