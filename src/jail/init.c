@@ -198,33 +198,42 @@ static void report(const struct init *init, enum control_kind kind, int value)
         init_end(init);
 }
 
-/* After the command: what it left is ended, or waited for. */
-static void init_clear(const struct init *init)
+/* After the command: what it left is ended, or waited for. False: our own end must do it. */
+static bool init_clear(const struct init *init)
 {
     const struct policy *policy = init->setup->policy;
 
     if (policy->on_exit_wait)
-        return;
+        return true;
     if (policy->processes_shared)
         offspring_kill();
     else if (policy->capabilities_kept != 0 || kill(-1, SIGKILL) < 0)
-        if (policy->capabilities_kept != 0 || errno != ESRCH)
-            _exit(0); /* others may have another uid; the end of process 1 spares nobody */
+        /* Others may have another uid; the end of process 1 spares nobody. */
+        return policy->capabilities_kept == 0 && errno == ESRCH;
+    return true;
+}
+
+/* The command has ended with `status`. The supervisor hears it when what was left is dead, so that
+ * it wakes up once for this and for CONTROL_EMPTY. */
+static void init_command_ended(struct init *init, int status)
+{
+    bool is_cleared = init_clear(init);
+
+    report(init, CONTROL_STATUS, control_turn(init->turn, status));
+    if (!is_cleared)
+        _exit(0);
 }
 
 static void init_command_changed(struct init *init, int status)
 {
-    int value = control_turn(init->turn, status);
-
     init->stopped = WIFSTOPPED(status);
     init->stops += init->stopped;
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
         init->command = 0;
-        report(init, CONTROL_STATUS, value);
-        init_clear(init);
+        init_command_ended(init, status);
         return;
     }
-    report(init, CONTROL_STATUS, value);
+    report(init, CONTROL_STATUS, control_turn(init->turn, status));
 }
 
 /* Nothing is left, and the supervisor knows it: it is to run now, and not our end, which takes the
@@ -274,8 +283,7 @@ static void init_quit(struct init *init, int signal)
     if (!asks_to_end(signal))
         return;
     init->started = true; /* init_reap() ends when nothing is left */
-    report(init, CONTROL_STATUS, control_turn(init->turn, 0));
-    init_clear(init);
+    init_command_ended(init, 0);
 }
 
 /* A command that took another user (`capabilities keep setuid`) is out of the reach of our signals,
