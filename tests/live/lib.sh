@@ -45,6 +45,10 @@ fail() {
             printf '  at %s line %s\n' "${FUNCNAME[i]}" "${BASH_LINENO[i - 1]}" >&2 ;;
         esac
     done
+    local err
+    for err in "${T:-/nonexistent}"/jail-*.err; do # what its jails said
+        [ ! -s "$err" ] || tail -n 3 "$err" | sed "s|^|  ${err##*/}: |" >&2
+    done
     exit 1
 }
 
