@@ -2,6 +2,7 @@
  * scope, on every path. Transfer of ownership is always visible: take_fd(), take_ptr(). */
 #pragma once
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,9 +24,16 @@ static inline void cleanup_close_file(FILE **file)
         (void)fclose(*file); /* readers only; writers close by hand and look at the result */
 }
 
+static inline void cleanup_close_directory(DIR **directory)
+{
+    if (*directory)
+        (void)closedir(*directory); /* a reader */
+}
+
 #define cleanup_free __attribute__((cleanup(cleanup_free_pointer)))
 #define cleanup_fd   __attribute__((cleanup(cleanup_close_fd)))
 #define cleanup_file __attribute__((cleanup(cleanup_close_file)))
+#define cleanup_dir  __attribute__((cleanup(cleanup_close_directory)))
 
 /* Hands the descriptor in *fd to the caller and leaves -1 behind. */
 static inline int take_fd(int *fd)

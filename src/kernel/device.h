@@ -9,6 +9,13 @@
 struct kernel;
 int device_note(struct kernel *kernel, struct record *record, struct error *error);
 
+/* What is set for the device below /proc/sys. Restored for the device that is called `name` now;
+ * what cannot be restored is said in *error, without a code. */
+int device_settings_note(struct record *record, const struct record_device *device,
+                         struct error *error);
+void device_settings_restore(const struct record *record, const struct record_device *device,
+                             const char *name, struct error *error);
+
 /* OP_DEVICE_MOVE: marks the device and moves it; it is down in the jail. */
 int device_move(struct nl *host, const struct op *op, int netns_fd, struct nl_failure *failure);
 

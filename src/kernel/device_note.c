@@ -216,7 +216,8 @@ static int note_one(struct nl *host, struct record *record, struct record_device
         error_hint(error, "ip route show, ip -6 route show; remove it first");
         return -EBUSY;
     }
-    return r < 0 ? explain("read what the device is like", &failure, error) : 0;
+    return r < 0 ? explain("read what the device is like", &failure, error)
+                 : device_settings_note(record, device, error);
 }
 
 int device_note(struct kernel *kernel, struct record *record, struct error *error)

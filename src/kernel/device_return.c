@@ -352,14 +352,17 @@ static int restore_link(struct nl *host, int32_t index, const struct record_devi
     return send_request(host, &request, failure);
 }
 
-static int restore(struct nl *host, int32_t index, const struct record *record,
+/* The settings come before the addresses, whose making they govern. */
+static int restore(struct nl *host, const struct rtnl_link *link, const struct record *record,
                    const struct record_device *device, struct error *error)
 {
     struct nl_failure failure = {0};
     const char *what = "restore MTU and group of the device";
+    int32_t index = link->index;
     int r = restore_link(host, index, device, &failure);
 
     if (r == 0) {
+        device_settings_restore(record, device, link->name, error);
         what = "restore the addresses of the device";
         r = restore_addresses(host, index, record, device, &failure);
     }
@@ -394,7 +397,7 @@ static int give_back(struct nl *host, struct nl *jail, const struct record *reco
         r = find(host, mark, NULL, &link, error);
     if (r < 0 || !link.index)
         return r;
-    r = restore(host, link.index, record, device, error);
+    r = restore(host, &link, record, device, error);
     if (r == 0 && strcmp(link.name, device->name) != 0)
         (void)snprintf(error->text, sizeof error->text,
                        "the name '%s' is taken on the host: the device has come back as '%s'",

@@ -28,13 +28,6 @@
 #define LEASE_SIZE_MAX  (4L * 1024 * 1024)
 #define LOCK_TIMEOUT_MS 10000
 
-static void cleanup_directory(DIR **directory)
-{
-    if (*directory)
-        (void)closedir(*directory); /* a reader */
-}
-#define cleanup_dir __attribute__((cleanup(cleanup_directory)))
-
 int lease_file_open(const struct lease_directory *directory, const char *file, int *ret_fd)
 {
     cleanup_fd int fd = openat(directory->fd, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

@@ -59,13 +59,6 @@ static uint64_t find_inode(const struct op *op)
     return inode ? inode : find_inode_in(paths[is_v4 ? 1 : 0], op->listen.port, is_tcp);
 }
 
-static void cleanup_directory(DIR **directory)
-{
-    if (*directory)
-        (void)closedir(*directory); /* a reader */
-}
-#define cleanup_dir __attribute__((cleanup(cleanup_directory)))
-
 static bool holds_inode(const char *pid, uint64_t inode)
 {
     char path[64], wanted[48];

@@ -373,6 +373,16 @@ static void print_device_routes(const struct record *record, struct buf *out)
     }
 }
 
+static void print_device_settings(const struct record *record, struct buf *out)
+{
+    for (size_t i = 0; i < record->device_settings_count; i++) {
+        const struct record_device_setting *s = &record->device_settings[i];
+
+        print_words(out, "device-setting",
+                    (const char *const[]){s->device, s->directory, s->name, s->value}, 4);
+    }
+}
+
 static void print_devices(const struct record *record, struct buf *out)
 {
     if (record->kept_inode)
@@ -388,6 +398,7 @@ static void print_devices(const struct record *record, struct buf *out)
     }
     print_device_addresses(record, out);
     print_device_routes(record, out);
+    print_device_settings(record, out);
 }
 
 void record_print(const struct record *record, struct buf *out)

@@ -107,6 +107,14 @@ struct record_device_route {
     uint32_t metrics[ROUTE_METRICS]; /* by RTAX_*; 0: not set */
 };
 
+/* net/DIRECTORY/DEVICE/NAME below /proc/sys, where it was not the default. */
+struct record_device_setting {
+    char device[IFNAME_SIZE];
+    char directory[16]; /* "ipv4/conf" */
+    char name[48];
+    char value[SYSCTL_VALUE_SIZE];
+};
+
 struct record {
     struct arena *arena;
     char name[JAIL_NAME_MAX + 1];
@@ -147,6 +155,8 @@ struct record {
     size_t device_addresses_count, device_addresses_capacity;
     struct record_device_route *device_routes;
     size_t device_routes_count, device_routes_capacity;
+    struct record_device_setting *device_settings;
+    size_t device_settings_count, device_settings_capacity;
 };
 
 /* The alias that marks a moved device until it is given back. */

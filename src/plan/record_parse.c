@@ -442,6 +442,18 @@ static bool read_device_route(struct reader *reader, const struct word *words)
            read_metrics(&words[14], r->metrics);
 }
 
+/* Paths that are made of it are looked at when they are opened, see kernel/sysctl.c. */
+static bool read_device_setting(struct reader *reader, const struct word *words)
+{
+    struct record_device_setting *s =
+        ARENA_PUSH(reader->record->arena, reader->record, device_settings);
+
+    return word_ifname(&words[1], false, s->device) &&
+           word_text(&words[2], s->directory, sizeof s->directory) && s->directory[0] &&
+           word_text(&words[3], s->name, sizeof s->name) && s->name[0] &&
+           word_text(&words[4], s->value, sizeof s->value);
+}
+
 static bool read_end(struct reader *reader, const struct word *words)
 {
     (void)words; /* it has only its keyword */
@@ -455,6 +467,7 @@ static const struct statement statements[] = {
     {"device", 8, read_device},
     {"device-address", 12, read_device_address},
     {"device-route", 15, read_device_route},
+    {"device-setting", 5, read_device_setting},
     {"docker", 3, read_docker},
     {"element", 6, read_element},
     {"end", 1, read_end},

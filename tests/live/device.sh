@@ -8,7 +8,11 @@ make_usb() { # the device usb0, with everything that it can have, and its other 
     outside ip address add 10.77.0.2/24 dev far0
     outside ip address add fd00:77::2/64 dev far0
     outside ip link set far0 up
-    sysctl -qw net.ipv6.conf.usb0.accept_dad=0
+    # A host that forwards by it and believes nobody there; and what this device alone is told.
+    sysctl -qw net.ipv6.conf.usb0.accept_dad=0 net.ipv6.conf.usb0.accept_ra=0 net.ipv6.conf.usb0.accept_redirects=0 \
+        net.ipv6.conf.usb0.use_tempaddr=-1 net.ipv4.conf.usb0.rp_filter=1 net.ipv4.conf.usb0.forwarding=1 \
+        net.ipv4.conf.usb0.arp_ignore=2 net.ipv4.conf.usb0.accept_redirects=0 net.ipv4.neigh.usb0.gc_stale_time=77 \
+        net.ipv6.neigh.usb0.retrans_time_ms=1500
     ip link set usb0 alias 'the modem, 50% "off"' group 7
     ip address add 10.77.0.1/24 broadcast 10.77.0.255 dev usb0
     ip address add 10.77.0.9/24 dev usb0 label usb0:x valid_lft 90000 preferred_lft 80000
@@ -42,6 +46,8 @@ print(json.dumps(links, indent=1, sort_keys=True))'
     done
     ip -4 route show table all dev usb0 | sort
     ip -6 route show table all dev usb0 | sort
+    # Not what changes by itself, and not the secrets that are not set.
+    (cd /proc/sys/net && grep -sr . ipv4/conf/usb0 ipv4/neigh/usb0 ipv6/conf/usb0 ipv6/neigh/usb0) | sort
 }
 
 remember_usb() { state_of_usb > "$T/usb-before"; }
@@ -202,6 +208,24 @@ root_name_taken_meanwhile() {
     assert_contains "$(ip link show usb0)" other0
     ip link del usb0
     ip link del usb0-1
+}
+
+# As in a container that mounts /proc/sys read-only after the start: the device comes back all the same.
+root_settings_that_cannot_be_written() {
+    make_usb
+    serve_in_jail modem "$(modem modem)" tcp 0.0.0.0 80
+    kill -KILL "${JAILS[modem]}"
+    wait "${JAILS[modem]}" || :
+    mount --bind /proc/sys /proc/sys
+    mount -o remount,bind,ro /proc/sys
+    run "$NETJAILCTL" gc
+    umount /proc/sys
+    assert_contains "$out$err" "the device 'usb0' is back, but net/ipv"
+    assert_contains "$out$err" 'Read-only file system'
+    assert_contains "$(ip -d address show usb0)" 10.77.0.1/24
+    assert_contains "$(ip route show dev usb0)" '10.80.0.0/16 via 10.77.0.2'
+    assert_equal "$(ls /run/netjail 2> /dev/null)" '' 'what is left of the jail'
+    drop_usb
 }
 
 root_what_cannot_move() {

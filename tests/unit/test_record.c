@@ -47,6 +47,9 @@ static void add_device(struct record *record)
                                           .via = {ADDR_V6, {0xfe, 0x80, [15] = 1}},
                                           .prefsrc = {ADDR_V6, {0xfd, [15] = 9}},
                                           .metrics = {[2] = 1300, [17] = UINT32_MAX}};
+    struct record_device_setting *setting = ARENA_PUSH(record->arena, record, device_settings);
+    *setting = (struct record_device_setting){
+        .device = "usb0", .directory = "ipv4/conf", .name = "rp_filter", .value = "-1"};
     record->kept_inode = UINT64_MAX;
 }
 
@@ -60,6 +63,8 @@ static void assert_device(const struct record *got, const struct record *want)
                         sizeof *want->device_addresses);
     assert_int_equal(got->device_routes_count, 1);
     assert_memory_equal(got->device_routes, want->device_routes, sizeof *want->device_routes);
+    assert_int_equal(got->device_settings_count, 1);
+    assert_memory_equal(got->device_settings, want->device_settings, sizeof *want->device_settings);
 }
 
 static struct record *make_record(void)
@@ -187,6 +192,10 @@ static void test_hostile_lines(void **unused)
         "device-address usb0 10.0.0.1/24 x - - 0 0 0 0 0 0",
         "device-address usb0 10.0.0.1/24 - - - 256 0 0 0 0 0",
         "device-route usb0 10.0.0.0/24 - - - 254 3 0 1 0 0 0 0 00",
+        "device-setting usb0 ipv4/conf rp_filter",
+        "device-setting usb0 ipv4/conf - 1",
+        "device-setting usb/0 ipv4/conf rp_filter 1",
+        "device-setting usb0 ipv4/conf/and/more rp_filter 1",
         "kept x",
         "uid  1",
         "rules",
