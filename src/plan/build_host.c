@@ -35,6 +35,31 @@ static bool link_is_first(const struct build *build, const struct link_plan *lin
     return true;
 }
 
+/* The network's prefixes, for nobody outside to come from. */
+static void emit_inside(const struct build *build, const struct link_plan *link, uint8_t family)
+{
+    enum host_set set = family == ADDR_V4 ? HOST_SET_INSIDE4 : HOST_SET_INSIDE6;
+    struct emit emit = host_emit(build, set, link->network->where);
+    struct spans spans = {0};
+
+    for (size_t i = 0; i < link->outer_addresses.list_count; i++) {
+        struct addr_range range = prefix_range(&link->outer_addresses.list[i]);
+
+        if (range.first.family == family)
+            spans_add(build->scratch, &spans, span_of(&range));
+    }
+    spans_normalise(&spans, family);
+    for (size_t i = 0; i < spans.list_count; i++) {
+        const struct addr first = span_addr(spans.list[i].first, family);
+        const struct addr last = span_addr(spans.list[i].last, family);
+
+        emit_elements(&emit, host_set(set), 0);
+        element_addr(build->plan, &first);
+        element_addr(build->plan, &last);
+        element_end(build->plan);
+    }
+}
+
 static void emit_network_elements(const struct build *build, const struct link_plan *link)
 {
     bool nat = link->network ? link->network->nat : link->link->nat;
@@ -42,6 +67,10 @@ static void emit_network_elements(const struct build *build, const struct link_p
 
     if (!link->network || !link->network->external)
         emit_ifname_element(build, HOST_SET_NETS, link->outer_name, link->link->where);
+    if (link->network && !link->network->external) {
+        emit_inside(build, link, ADDR_V4);
+        emit_inside(build, link, ADDR_V6);
+    }
     emit_ifname_element(build, HOST_SET_SAME, link->outer_name, link->link->where);
     if (nat)
         emit_ifname_element(build, HOST_SET_NAT, link->outer_name, nat_where);

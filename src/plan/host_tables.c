@@ -30,6 +30,8 @@ static const struct set_definition sets[] = {
     [HOST_SET_ISOLATED] = {.name = "isolated", .key = {2, {FIELD_IIFNAME, FIELD_OIFNAME}}},
     [HOST_SET_GUARD4] = {.name = "guard4", .key = {1, {FIELD_IIFNAME}}},
     [HOST_SET_GUARD6] = {.name = "guard6", .key = {1, {FIELD_IIFNAME}}},
+    [HOST_SET_INSIDE4] = {.name = "inside4", .key = {1, {FIELD_IP_SADDR}}, .is_interval = true},
+    [HOST_SET_INSIDE6] = {.name = "inside6", .key = {1, {FIELD_IP6_SADDR}}, .is_interval = true},
     [HOST_SET_HOST4] = {.name = "host4",
                         .key = {4, {FIELD_IIFNAME, FIELD_IP_SADDR, FIELD_L4PROTO, FIELD_TH_DPORT}},
                         .is_interval = true,
@@ -357,18 +359,43 @@ static void emit_direct(const struct emit *emit, const char *chain)
     }
 }
 
+/* Nobody outside speaks to a jail as another jail or as the host (a jail cannot: its port or cable
+ * is pinned). The kernel looks at sources only where rp_filter is strict, and at those of IPv6
+ * never. */
+static void emit_impostors(const struct emit *emit)
+{
+    const char *chain = "impostors";
+
+    emit_chain(emit, chain);
+    for (size_t i = 0; i < 2; i++) {
+        emit_rule(emit, chain);
+        term_match_family(emit->plan, families[i]);
+        lookup(emit, i == 0 ? HOST_SET_INSIDE4 : HOST_SET_INSIDE6);
+        term_lookup(emit->plan, &sets[HOST_SET_NETS].key, sets[HOST_SET_NETS].name, true);
+        drop(emit);
+    }
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_FIB_SADDR_TYPE, MATCH_EQUAL, RTN_LOCAL);
+    drop(emit);
+}
+
 /* The guard: an uplink that forwards only because of us carries traffic of jails, and of nobody
  * else. What is bridged (bridge-nf-call-iptables) is not forwarded. */
 static void emit_forward(const struct emit *emit)
 {
     const char *chain = "forward";
 
+    emit_impostors(emit);
     emit_base_chain(emit, chain, "filter", NF_INET_FORWARD, 0, false);
     emit_isolate(emit, chain);
     emit_direct(emit, chain);
     emit_rule(emit, chain);
     lookup(emit, HOST_SET_SAME);
     pass(emit);
+    emit_rule(emit, chain);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT, NF_CT_STATE_BIT(IP_CT_NEW));
+    match_to_nets(emit, false);
+    term_verdict(emit->plan, NFT_JUMP_CHAIN, "impostors");
     for (size_t i = 0; i < 2; i++) {
         for (int is_from = 0; is_from < 2; is_from++) {
             match_guest(emit, chain, families[i], is_from);

@@ -13,6 +13,8 @@ enum host_set {
     HOST_SET_ISOLATED, /* the same, for networks that isolate */
     HOST_SET_GUARD4,   /* uplinks that forward only because of us */
     HOST_SET_GUARD6,
+    HOST_SET_INSIDE4, /* the prefixes of networks that are ours */
+    HOST_SET_INSIDE6,
     HOST_SET_HOST4, /* what a jail may reach on the host itself */
     HOST_SET_HOST6,
     HOST_SET_CABLE4, /* source addresses of cables */

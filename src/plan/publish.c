@@ -142,11 +142,27 @@ static void emit_dnat(struct build *build, const struct publish_plan *publish, u
     element_end(build->plan);
 }
 
-/* May something come in that is not published? */
-static bool admits_directly(const struct policy *policy)
+static bool rule_speaks_of(const struct rule *rule, uint8_t protocol, uint16_t port)
+{
+    bool is_spoken_of = rule->protocols_count == 0;
+
+    for (size_t i = 0; i < rule->protocols_count; i++)
+        is_spoken_of = is_spoken_of || rule->protocols[i].number == protocol;
+    if (!is_spoken_of || !rule->ports.given)
+        return is_spoken_of;
+    for (size_t i = 0; i < rule->ports.ranges_count; i++)
+        if (rule->ports.ranges[i].first <= port && port <= rule->ports.ranges[i].last)
+            return true;
+    return false;
+}
+
+/* May something come to the port that is not published? */
+static bool admits_directly(const struct policy *policy, const struct publish_plan *publish)
 {
     for (size_t i = 0; i < policy->rules_count; i++)
-        if (policy->rules[i].direction == DIRECTION_IN && policy->rules[i].verdict == VERDICT_ALLOW)
+        if (policy->rules[i].direction == DIRECTION_IN &&
+            policy->rules[i].verdict == VERDICT_ALLOW &&
+            rule_speaks_of(&policy->rules[i], publish->publish->protocol, publish->jail_port))
             return true;
     return policy->defaults[DIRECTION_IN] == VERDICT_ALLOW;
 }
@@ -187,12 +203,10 @@ static void emit_directs(struct build *build, const struct publish_plan *publish
 
 void build_publish_elements(struct build *build)
 {
-    bool is_direct = admits_directly(build->policy);
-
     for (size_t i = 0; i < build->publishes_count; i++) {
         if (!publish_is_outside(build->publishes[i].publish))
             continue;
-        if (!is_direct && !is_repeated(build, i))
+        if (!admits_directly(build->policy, &build->publishes[i]) && !is_repeated(build, i))
             emit_directs(build, &build->publishes[i]);
         emit_dnat(build, &build->publishes[i], ADDR_V4);
         emit_dnat(build, &build->publishes[i], ADDR_V6);

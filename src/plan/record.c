@@ -5,6 +5,7 @@
 #include "plan/record.h"
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "plan/host_tables.h"
 #include "plan/record_text.h"
 
@@ -76,7 +77,20 @@ void device_mark(const char *jail, const char *jail_name, char mark[LINK_ALIAS_S
     (void)snprintf(mark, LINK_ALIAS_SIZE, "netjail device %s %s", jail, jail_name); /* fits */
 }
 
-/* Elements that begin with a network's bridge, or an uplink, are its jails' in common. */
+/* Elements of these sets are the same for all jails that have them. */
+static bool set_is_shared(const char *name)
+{
+    static const enum host_set shared[] = {HOST_SET_GUARD4, HOST_SET_GUARD6, HOST_SET_INSIDE4,
+                                           HOST_SET_INSIDE6};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(shared); i++)
+        if (strcmp(name, host_set(shared[i])->name) == 0)
+            return true;
+    return false;
+}
+
+/* Elements that begin with a network's bridge, an uplink or a network's prefix are its jails' in
+ * common. */
 static void mark_shared(const struct record *record, const struct op *op,
                         struct record_element *element)
 {
@@ -85,8 +99,7 @@ static void mark_shared(const struct record *record, const struct op *op,
     memcpy(ifname, element->bytes, sizeof ifname);
     if (op->elements.timeout_ms != 0)
         return;
-    element->is_shared = strcmp(op->elements.set, host_set(HOST_SET_GUARD4)->name) == 0 ||
-                         strcmp(op->elements.set, host_set(HOST_SET_GUARD6)->name) == 0;
+    element->is_shared = set_is_shared(op->elements.set);
     for (size_t i = 0; i < record->networks_count; i++)
         if (strcmp(record->networks[i].name, ifname) == 0) {
             element->is_shared = true;

@@ -289,6 +289,22 @@ static void emit_published_set(const struct build *build, const struct emit *emi
     }
 }
 
+/* By this link the host sends what it has published; by another one (a cable to a jail, a child of
+ * an interface) nobody comes through the host. */
+static void emit_published_by(const struct emit *emit, const struct link_plan *link, uint8_t family,
+                              const char *through, const struct set_definition *set)
+{
+    struct nft_key key = {1, {(uint8_t)field_saddr(family)}};
+
+    emit_rule(emit, chain_names[DIRECTION_IN]);
+    term_match_ifname(emit->plan, FIELD_IIFNAME, link->link->ifname);
+    term_match_family(emit->plan, family);
+    term_lookup(emit->plan, &key, through, false);
+    term_lookup(emit->plan, &set->key, set->name, false);
+    term_simple(emit->plan, TERM_COUNTER);
+    term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+}
+
 static void emit_published(const struct build *build, const struct emit *emit)
 {
     static const char *names[] = {"through4", "through6"};
@@ -299,19 +315,15 @@ static void emit_published(const struct build *build, const struct emit *emit)
     emit_published_set(build, emit, &set);
     for (size_t i = 0; i < 2; i++) {
         uint8_t family = both_families[i];
-        struct nft_key key = {1, {(uint8_t)field_saddr(family)}};
         struct spans through;
 
         if (!build_first_address(build, family))
             continue;
         through = through_spans(build, family);
         emit_span_set(emit, names[i], &through, family);
-        emit_rule(emit, chain_names[DIRECTION_IN]);
-        term_match_family(emit->plan, family);
-        term_lookup(emit->plan, &key, names[i], false);
-        term_lookup(emit->plan, &set.key, set.name, false);
-        term_simple(emit->plan, TERM_COUNTER);
-        term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+        for (size_t k = 0; k < build->links_count; k++)
+            if (build->links[k].on_host)
+                emit_published_by(emit, &build->links[k], family, names[i], &set);
     }
 }
 

@@ -14,6 +14,7 @@ udp SRC SPORT DST DPORT TEXT [COUNT]
     Datagrams from one bound socket: no privilege.
 listen PROTO ADDR PORT SECONDS
     Prints how many datagrams or connections came in that time.
+COMMAND... and COMMAND...: one after the other.
 """
 import ipaddress
 import socket
@@ -143,4 +144,11 @@ def listen(protocol, address, port, seconds):
     print(number)
 
 
-{"send": send, "sniff": sniff, "udp": udp, "listen": listen}[sys.argv[1]](*sys.argv[2:])
+commands = [[]]
+for word in sys.argv[1:]:
+    if word == "and":
+        commands.append([])
+    else:
+        commands[-1].append(word)
+for command, *rest in commands:
+    {"send": send, "sniff": sniff, "udp": udp, "listen": listen}[command](*rest)

@@ -12,8 +12,8 @@ http URL
     Fetches it and prints the body, or the word for what went wrong.
 time PROTO ADDR PORT
     As try, and the milliseconds it took.
-spoof IFACE SRC DST PORT
-    Sends a UDP datagram with a false source through a raw socket (needs CAP_NET_RAW).
+spoof IFACE SRC DST PORT [SRC DST PORT]...
+    Sends UDP datagrams with false sources through a raw socket (needs CAP_NET_RAW).
 claim DST PORT SRC...
     Sends a UDP datagram from a socket bound to each SRC, as far as the kernel lets it, without privilege (IP_FREEBIND).
 count PORT SECONDS
@@ -143,7 +143,9 @@ def checksum(data):
     return (~total & 0xffff) or 0xffff
 
 
-def spoof(interface, source, destination, port):
+def spoof(interface, source, destination, port, *more):
+    if more:
+        spoof(interface, *more)
     payload = b"spoofed"
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     s = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
