@@ -18,6 +18,7 @@
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
+#include <linux/uinput.h>
 #include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -161,6 +162,8 @@ static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, TIOCLINUX);
     /* /dev/vhost-vsock, often everybody's, lets its holder speak to the host as a guest does. */
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, VHOST_SET_OWNER);
+    /* /dev/uinput, where the one at the screen has it, types for whoever sits there. */
+    refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, UI_DEV_CREATE);
     if (shared) {
         /* A limit of CPU time that is over is a SIGKILL, which no Landlock scope stops. */
         struct scmp_arg_cmp others = argument(0, SCMP_CMP_NE, 0);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/uinput.h>
 #include <linux/vhost.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -366,6 +367,22 @@ static void attack_guest(void)
     }
 }
 
+/* A keyboard of one's own types for whoever sits at the screen. Few machines let everybody have
+ * one; the filter must answer whatever the descriptor is. */
+static void attack_keyboard(void)
+{
+    static const long garbage[] = {0, GARBAGE};
+    int fd = open("/dev/uinput", O_RDWR);
+
+    if (fd < 0)
+        fd = open("/dev/null", O_RDWR);
+    for (size_t i = 0; i < LENGTH(garbage); i++) {
+        long result = syscall(SYS_ioctl, fd, UI_DEV_CREATE | garbage[i]);
+
+        must_fail(result < 0 && errno == EPERM ? -1 : 0, "UI_DEV_CREATE");
+    }
+}
+
 /* Signals by way of a file that has an owner. Whether they arrive the victim tells. */
 static void signal_by_owner(pid_t owner)
 {
@@ -459,6 +476,7 @@ int main(int argc, char **argv)
         attack_calls();
         attack_terminals();
         attack_guest();
+        attack_keyboard();
         attack_files();
     }
     (void)printf("%d attacks, %d through\n", tried, through);
