@@ -27,6 +27,7 @@
 #include "kernel/nflog.h"
 #include "manager.h"
 #include "plan/print.h"
+#include "plan/undo.h"
 #include "queue.h"
 #include "report.h"
 #include "service_start.h"
@@ -298,12 +299,27 @@ static int shrink(struct run *run)
                         &run->error);
 }
 
+/* A link to the host goes with its end there, also where somebody outside keeps the jail's network
+ * (the command has handed him a socket of it). A child of an interface has no such end. */
+static void cut_children(struct run *run)
+{
+    struct error ignored = {0}; /* then it goes with the network */
+    struct plan *plan;
+
+    if (!run->has_jail || !run->kernel)
+        return;
+    plan = undo_children(run->policy);
+    (void)apply_undo(run->kernel, plan, &ignored);
+    plan_free(plan);
+}
+
 /* Takes everything back, in this process. */
 static void take_back(struct run *run)
 {
     struct error error = {0};
 
     talk_end(run->talk);
+    cut_children(run);
     if (run->has_jail)
         jail_destroy(&run->jail);
     service_stop(&run->service);

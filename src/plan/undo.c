@@ -9,6 +9,7 @@
 
 #include "plan/emit.h"
 #include "plan/record_text.h"
+#include "policy/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,22 @@ static void forget_flows(struct plan *plan, const struct record *record)
         if (strcmp(record->addresses[i].ifname, "lo") != 0 &&
             strcmp(record->addresses[i].network, PLACE_ELSEWHERE) != 0)
             push(plan, OP_FLOWS_FORGET)->flows.addr = record->addresses[i].prefix.addr;
+}
+
+struct plan *undo_children(const struct policy *policy)
+{
+    struct plan *plan = plan_new();
+
+    for (size_t i = 0; i < policy->links_count; i++) {
+        const struct link *link = &policy->links[i];
+        struct op *op;
+
+        if (link->kind != LINK_MACVLAN && link->kind != LINK_IPVLAN)
+            continue;
+        op = plan_push(plan, OP_LINK_DELETE, WHERE_JAIL, link->where);
+        memcpy(op->link_delete.name, link->ifname, strnlen(link->ifname, IFNAME_MAX));
+    }
+    return plan;
 }
 
 struct plan *undo_own(const struct record *record)

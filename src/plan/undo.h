@@ -4,6 +4,12 @@
 
 #include "plan/record.h"
 
+struct policy;
+
+/* The jail's links that share an interface of the host, in the jail: they have no end on the host
+ * with which they would go. */
+struct plan *undo_children(const struct policy *policy);
+
 /* What only this jail uses: its elements in the shared tables, then its links, then what the
  * host remembers of its connections. Needs no lock. */
 struct plan *undo_own(const struct record *record);

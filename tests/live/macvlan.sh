@@ -110,6 +110,57 @@ allow out')
     outside nft delete table inet watch
 }
 
+# A socket of the jail that somebody outside was handed keeps the jail's network, and does not keep it on the air.
+root_a_socket_handed_out_ends_with_the_jail() {
+    local file kind
+    outside nft 'table inet watch { chain seen { type filter hook prerouting priority -300; udp dport 4445 counter; udp dport 4446 counter; }; }'
+    sent() { outside nft list table inet watch | sed -nE "s/.*udp dport $1 counter packets ([0-9]+).*/\1/p"; }
+    cat > "$T/hand.py" <<'PY'
+import array, os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+if sys.argv[1] == "give":
+    s.connect(sys.argv[2])
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    out.connect(("192.0.2.100", 4445))
+    out.send(b"alive")
+    s.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [out.fileno()]))])
+    s.recv(1)
+    sys.exit()
+s.bind(sys.argv[2])
+s.listen()
+print("ready", flush=True)
+jail = s.accept()[0]
+fd = array.array("i", jail.recvmsg(1, socket.CMSG_SPACE(4))[1][0][2][:4])[0]
+jail.send(b"x")
+jail.close()
+with open(sys.argv[3]):  # until the jail has ended
+    pass
+for _ in range(3):
+    try:
+        os.write(fd, b"dead")
+    except OSError as problem:
+        print(problem)
+PY
+    for kind in 'macvlan up0 { address 192.0.2.21/24 }' 'veth host { address 10.7.7.2/24 ; peer-address 10.7.7.1/24 ; nat }'; do
+        file=$(policy handed <<< "link eth0 $kind"$'\nallow out udp port 4445')
+        rm -f "$T/hand" "$T/ended" "$T/keeper"
+        mkfifo "$T/ended"
+        /usr/bin/python3 "$T/hand.py" keep "$T/hand" "$T/ended" > "$T/keeper" &
+        remember_process $!
+        wait_for_file "$T/keeper"
+        assert_status 0 "$NETJAIL" -q --wait-clean -p "$file" /usr/bin/python3 "$T/hand.py" give "$T/hand"
+        assert_equal "$(sent 4445)" 1 "what the jail has sent by ${kind%% *}"
+        : > "$T/ended"
+        wait "${PROCESSES[-1]}"
+        "$NET" claim 192.0.2.100 4446 192.0.2.1
+        wait_for 5 eval '[ "$(sent 4446)" = 1 ]'
+        assert_equal "$(sent 4445)" 1 "what was sent behind its end by ${kind%% *}"
+        outside nft flush chain inet watch seen
+        outside nft 'add rule inet watch seen udp dport 4445 counter; add rule inet watch seen udp dport 4446 counter'
+    done
+    outside nft delete table inet watch
+}
+
 root_errors() {
     local file
     file=$(child one 21)
