@@ -58,7 +58,8 @@ include tests/deps.mk
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 endif
 PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libcap-ng libbsd-overlay jansson)
-SERVICE_LIBS = $(shell pkg-config --libs $(SERVICE_PACKAGES)) $(LDNS_LIBS)
+SERVICE_LIBS = $(if $(SERVICE_STATIC),-l:libldns.a -l:libcap-ng.a -l:libbsd.a,\
+	$(shell pkg-config --libs $(SERVICE_PACKAGES)) $(LDNS_LIBS))
 # From the archive, and behind src/service/resolver_ldns.c: then libcrypto, whose loading costs more than
 # making a jail, is not needed and not linked.
 LDNS_LIBS = $(if $(call archive,ldns),-l:libldns.a,-lldns) -lcrypto
@@ -70,6 +71,9 @@ CMOCKA_LIBS = $(shell pkg-config --libs $(TEST_PACKAGES))
 archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
 STATIC ?= $(if $(SANITIZE),,$(if $(and $(call archive,c),$(call archive,nftnl),$(call archive,bsd)),1))
 NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING) $(STATIC_ENTRY),$(LINK_HARDENING))
+# The service, too: a jail with names waits for it, and loading libraries was a third of that.
+SERVICE_STATIC ?= $(if $(and $(STATIC),$(call archive,ldns),$(call archive,cap-ng)),1)
+SERVICE_LINK = $(if $(SERVICE_STATIC),$(STATIC_HARDENING),$(LINK_HARDENING))
 NETJAIL_LIBS = $(if $(STATIC),-l:libnftnl.a $(if $(call archive,mnl),-l:libmnl.a,$(MNL_STATIC)) \
 	-l:libbsd.a,$(PKG_LIBS))
 
@@ -120,7 +124,7 @@ $(B)/netjailctl: $(B)/obj/wrapper/netjailctl.o $(B)/libnetjail.a
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(PKG_LIBS)
 
 $(B)/netjail-service: $(SERVICE_OBJECTS)
-	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING) $(SERVICE_LIBS)
+	$(CC) $(CFLAGS) -o $@ $^ $(SERVICE_LINK) $(SERVICE_LIBS)
 
 # The modules of the user databases are shared libraries.
 $(B)/netjail-lookup: $(call objects,wrapper/netjail-lookup.c) $(B)/libnetjail.a
