@@ -346,7 +346,8 @@ int listen_new(struct loop *loop, struct supply *supply, const struct addr *addr
         socket->wait = (struct supply_wait){.ready = socket_came, .context = socket};
     }
     for (size_t i = 0; i < listen->sockets_count; i++)
-        supply_take(supply, i % 2 ? INIT_SOCKET_TCP4 : INIT_SOCKET_UDP4, &listen->sockets[i].wait);
+        supply_take_once(supply, i % 2 ? INIT_SOCKET_TCP4 : INIT_SOCKET_UDP4,
+                         &listen->sockets[i].wait);
     return 0;
 }
 

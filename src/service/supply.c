@@ -271,9 +271,14 @@ void supply_stock(struct supply *supply, enum init_request kind)
 
 void supply_take(struct supply *supply, enum init_request kind, struct supply_wait *wait)
 {
+    supply->stocks[kind].keep = true;
+    supply_take_once(supply, kind, wait);
+}
+
+void supply_take_once(struct supply *supply, enum init_request kind, struct supply_wait *wait)
+{
     struct stock *stock = &supply->stocks[kind];
 
-    stock->keep = true;
     if (stock->count > 0 && TAILQ_EMPTY(&stock->waits)) {
         int fd = stock->fds[--stock->count];
 

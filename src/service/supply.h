@@ -32,6 +32,7 @@ enum init_request supply_kind(uint8_t protocol, uint8_t family);
 void supply_stock(struct supply *supply, enum init_request kind);
 
 /* Gives a socket: wait->ready() is called before this returns when one is there, later otherwise.
- */
+ * From now on a few are kept ready; `once`: not for this one's sake, which will not come again. */
 void supply_take(struct supply *supply, enum init_request kind, struct supply_wait *wait);
+void supply_take_once(struct supply *supply, enum init_request kind, struct supply_wait *wait);
 void supply_cancel(struct supply *supply, struct supply_wait *wait);
