@@ -120,9 +120,17 @@ static int occupy(int fd, struct error *error)
     return 0;
 }
 
+/* A socket that asks for the host's routes. */
+static int open_route(int *ret_fd, struct error *error)
+{
+    *ret_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    return *ret_fd < 0 ? error_errno(error, -errno, "cannot ask for the host's routes") : 0;
+}
+
 /* Closes what we were not given. Of the configuration only the number of listeners is looked at.
  * Standard input and output go: a pipe
- * held open by us would keep its reader waiting; standard error goes when we are ready. */
+ * held open by us would keep its reader waiting; standard error goes when we are ready. Our own
+ * sockets come last, when every number with a meaning is taken. */
 static int sort_descriptors(struct service *service, struct error *error)
 {
     uint32_t count = 0;
@@ -137,14 +145,6 @@ static int sort_descriptors(struct service *service, struct error *error)
     count += relay ? RELAY_FDS : 0;
     if (close_range(SERVICE_FIRST_LISTENER + count, UINT_MAX, 0) < 0)
         return error_errno(error, -errno, "cannot close inherited descriptors");
-    if (relay) {
-        service->route_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-        if (service->route_fd < 0)
-            return error_errno(error, -errno, "cannot ask for the host's routes");
-    }
-    service->look_fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (service->look_fd < 0)
-        return error_errno(error, -errno, "cannot ask for the host's routes");
     service->has_nflog = is_open(SERVICE_NFLOG_FD);
     service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
     for (int fd = 0; fd <= 1 && code == 0; fd++)
@@ -155,7 +155,9 @@ static int sort_descriptors(struct service *service, struct error *error)
         code = occupy(SERVICE_NFLOG_FD, error);
     if (code == 0 && service->log.fd < 0)
         code = occupy(SERVICE_LOG_FD, error);
-    return code;
+    if (code == 0 && relay)
+        code = open_route(&service->route_fd, error);
+    return code == 0 ? open_route(&service->look_fd, error) : code;
 }
 
 static void raise_descriptor_limit(void)

@@ -480,6 +480,14 @@ def test_supervisor_gone(path):
     os.waitpid(service.jail, 0)
 
 
+def test_unused_descriptors(path):
+    service = Service(path, [(TCP, ECHO, LOCAL)])
+    for number in 0, 1, 2, 5, 7:  # without a log: 5 and 7 are no sockets of the service's own
+        where = os.readlink(f'/proc/{service.pid}/fd/{number}')
+        expect(where == '/dev/null', f'{number} is {where}')
+    service.end()
+
+
 def test_bad_config(path):
     good = config_bytes([listener_bytes(TCP, ECHO, LOCAL)], 10)
     for what, bad in {'empty': b'', 'short': good[:-1], 'long': good + b'\0', 'magic': b'\1' + good[1:],
