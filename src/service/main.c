@@ -32,6 +32,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/netlink.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
@@ -57,6 +58,10 @@
 #define PIPES_MIN   8
 #define PIPES_SHARE 16
 #define WANTED_FDS  65536
+
+/* Tables of this size and more are mapped, and so empty without being written: their pages cost the
+ * start more than all the rest of it. The C library's own limit is 128 KiB. */
+#define TABLE_BYTES 32768
 
 /* After the jail's end: how long connections may deliver what they hold, and how often we look. */
 #define DRAIN_MAX_MS  1000
@@ -463,6 +468,7 @@ static int serve(struct service *service, struct error *error)
 {
     int code = ignore_signals(error);
 
+    (void)mallopt(M_MMAP_THRESHOLD, TABLE_BYTES); /* where it fails it takes longer */
     if (code == 0)
         code = sort_descriptors(service, error);
     if (code < 0)
