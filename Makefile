@@ -19,8 +19,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 
-PACKAGES := libmnl libnftnl libcap-ng libseccomp libbsd-overlay jansson
-SERVICE_PACKAGES := libbsd-overlay libcap-ng
+PACKAGES := libmnl libnftnl libseccomp libbsd-overlay jansson
+SERVICE_PACKAGES := libbsd-overlay
 TEST_PACKAGES := cmocka
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
@@ -57,8 +57,8 @@ ifeq ($(filter clean uninstall deps dist,$(MAKECMDGOALS)),)
 include tests/deps.mk
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 endif
-PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libcap-ng libbsd-overlay jansson)
-SERVICE_LIBS = $(if $(SERVICE_STATIC),-l:libldns.a -l:libcap-ng.a -l:libbsd.a,\
+PKG_LIBS = $(shell pkg-config --libs libmnl libnftnl libbsd-overlay jansson)
+SERVICE_LIBS = $(if $(SERVICE_STATIC),-l:libldns.a -l:libbsd.a,\
 	$(shell pkg-config --libs $(SERVICE_PACKAGES)) $(LDNS_LIBS))
 # From the archive, and behind src/service/resolver_ldns.c: then libcrypto, whose loading costs more than
 # making a jail, is not needed and not linked.
@@ -72,7 +72,7 @@ archive = $(findstring /,$(shell $(CC) -print-file-name=lib$(1).a))
 STATIC ?= $(if $(SANITIZE),,$(if $(and $(call archive,c),$(call archive,nftnl),$(call archive,bsd)),1))
 NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING) $(STATIC_ENTRY),$(LINK_HARDENING))
 # The service, too: a jail with names waits for it, and loading libraries was a third of that.
-SERVICE_STATIC ?= $(if $(and $(STATIC),$(call archive,ldns),$(call archive,cap-ng)),1)
+SERVICE_STATIC ?= $(if $(and $(STATIC),$(call archive,ldns)),1)
 SERVICE_LINK = $(if $(SERVICE_STATIC),$(STATIC_HARDENING),$(LINK_HARDENING))
 NETJAIL_LIBS = $(if $(STATIC),-l:libnftnl.a $(if $(call archive,mnl),-l:libmnl.a,$(MNL_STATIC)) \
 	-l:libbsd.a,$(PKG_LIBS))
@@ -89,7 +89,7 @@ WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c wrapper/netjail-l
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
-SERVICE_JAIL := src/jail/privs.c src/jail/privs_service.c src/jail/seccomp_service.c
+SERVICE_JAIL := src/jail/privs.c src/jail/seccomp_service.c
 MNL_STATIC := $(call objects,src/kernel/mnl_static.c)
 SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 

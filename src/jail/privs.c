@@ -138,7 +138,7 @@ int privs_take_identity(const struct identity *identity, struct error *error)
     return 0;
 }
 
-/* Is every set exactly `keep`? */
+/* Are the sets of capget(2) exactly `keep`? */
 static int caps_compare(uint64_t keep, struct error *error)
 {
     struct caps caps;
@@ -147,13 +147,19 @@ static int caps_compare(uint64_t keep, struct error *error)
         return error_errno(error, -errno, "cannot read the capabilities back");
     if (caps.effective != keep || caps.permitted != keep || caps.inheritable != keep)
         return error_set(error, -EPERM, "the kernel did not take the capability sets");
+    return 0;
+}
+
+/* And the bounding and ambient sets? */
+static int caps_compare_others(uint64_t keep, struct error *error)
+{
     for (unsigned cap = 0; cap < CAP_BITS; cap++) {
         int bounding = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
         int wanted = (keep >> cap) & 1;
 
         if (bounding < 0)
             return 0; /* the kernel knows no capability from here on */
-        /* The kernel keeps the ambient set within the permitted one, which is compared above: only
+        /* The kernel keeps the ambient set within the permitted one, which is compared too: only
          * what shall be there is looked for. */
         if (bounding != wanted ||
             (wanted && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) != 1))
@@ -164,7 +170,7 @@ static int caps_compare(uint64_t keep, struct error *error)
 }
 
 /* Before the identity, for the change of uid would take CAP_SETPCAP away otherwise. A drop that the
- * kernel did not do is found by caps_compare(). */
+ * kernel did not do is found by caps_compare_others(). */
 int privs_lock(uint64_t keep, struct error *error)
 {
     for (unsigned cap = 0; cap < CAP_BITS; cap++) {
@@ -218,7 +224,35 @@ int privs_drop(uint64_t keep, struct error *error)
     if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
         prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)LOCKED_SECUREBITS)
         return error_set(error, -EPERM, "no_new_privs or the securebits did not stick");
-    return caps_compare(keep, error);
+    status = caps_compare(keep, error);
+    return status < 0 ? status : caps_compare_others(keep, error);
+}
+
+/* Started by an ordinary user the service has nothing to drop but the chance to gain: without
+ * CAP_SETPCAP the bounding set stays, which without capabilities, with no_new_privs and without
+ * execve() (seccomp) gives nothing. */
+int privs_drop_service(uid_t uid, gid_t gid, struct error *error)
+{
+    const struct identity identity = {.uid = uid, .gid = gid, .keep = uid == (uid_t)-1};
+    bool can_lock = caps_effective(BIT(CAP_SETPCAP));
+    int status = can_lock ? privs_lock(0, error) : 0;
+
+    if (status == 0)
+        status = privs_take_identity(&identity, error);
+    if (status == 0)
+        status = ambient_raise(0, error);
+    if (status < 0)
+        return status;
+    if (!caps_write(&(struct caps){0}))
+        return error_errno(error, -errno, "cannot drop the capabilities");
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_errno(error, -errno, "cannot set no_new_privs");
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return error_set(error, -EPERM, "no_new_privs did not stick");
+    status = caps_compare(0, error);
+    if (status == 0 && can_lock)
+        status = caps_compare_others(0, error);
+    return status < 0 ? status : privs_hide(error);
 }
 
 int privs_lend(bool lend, struct error *error)
