@@ -148,14 +148,14 @@ NFT
         sysctl -qw net.ipv4.conf.all.rp_filter=$mode net.ipv4.conf.up0.rp_filter=$mode
         datagrams=()
         for source in 10.85.0.20 10.86.0.5 10.85.0.1 10.86.0.1 "$HOST4"; do
-            for port in 514 515 516; do datagrams+=("$source" 10.85.0.10 $port "$source" "$HOST4" 8$port); done
+            for port in 514 515 516; do datagrams+=("$source" 10.85.0.10 "$port" "$source" "$HOST4" "8$port"); done
         done
         attack "from outside as others, rp_filter $mode"
         outside "$NET" spoof out0 "${datagrams[@]}"
     done
     datagrams=()
     for source in fd00:85::20 fd00:86::5 fd00:85::1 fd00:86::1 "$HOST6"; do
-        for port in 514 515 516; do datagrams+=("$source" fd00:85::10 $port "$source" "$HOST6" 8$port); done
+        for port in 514 515 516; do datagrams+=("$source" fd00:85::10 "$port" "$source" "$HOST6" "8$port"); done
     done
     attack 'the same with IPv6'
     outside "$NET" spoof out0 "${datagrams[@]}"

@@ -52,11 +52,12 @@ POLICY
 both_nothing_is_allocated_while_it_runs() {
     command -v strace > /dev/null || skip 'strace is not installed'
     assert_status 0 strace -f -o "$T/trace" -e trace=execve,brk,mmap,mremap,exit_group "$NETJAIL" -q --wait-clean \
-        bash -c 'for i in 1 2 3; do (exit $i); setsid sleep 0.5 & done; wait; exit 0'
-    # The supervisor is the first process of the trace; the command's exec is that of bash.
+        bash -c 'for i in 1 2 3; do (exit $i); setsid sleep 1.5 & done; wait; exit 0'
+    # The supervisor is the first process of the trace; the command's exec is that of bash. What it gave back before
+    # the command ended it takes again for the clean-up.
     local supervisor
     supervisor=$(awk 'NR == 1 { print $1 }' "$T/trace")
-    awk -v pid="$supervisor" '/execve\("[^"]*bash"/ { runs = 1 } runs && $1 == pid && /exit_group/ { runs = 0 }
+    awk -v pid="$supervisor" '/execve\("[^"]*bash"/ { runs = 1; command = $1 } $1 == command && /exit_group/ { runs = 0 }
         $1 == pid && $2 ~ /^brk\(0x/ { gives = $2 < last; last = $2 }
         runs && $1 == pid && $2 ~ /^(brk|mmap|mremap)/ && !($2 ~ /^brk\(0x/ && gives) { print }' \
         "$T/trace" > "$T/allocated"
