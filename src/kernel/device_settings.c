@@ -44,10 +44,10 @@ static int note_setting(struct record *record, const struct record_device *devic
     char path[SYSCTL_PATH_SIZE], other[SYSCTL_PATH_SIZE];
     char value[SYSCTL_VALUE_SIZE], standard[SYSCTL_VALUE_SIZE];
     struct record_device_setting *setting;
+    size_t length = strlen(name);
     int r;
 
-    if (strlen(name) >= sizeof setting->name ||
-        !setting_path(directory, device->name, name, path) ||
+    if (length >= sizeof setting->name || !setting_path(directory, device->name, name, path) ||
         !setting_path(directory, "default", name, other))
         return -ENAMETOOLONG;
     r = sysctl_read(path, value);
@@ -58,7 +58,7 @@ static int note_setting(struct record *record, const struct record_device *devic
     setting = ARENA_PUSH(record->arena, record, device_settings);
     memcpy(setting->device, device->name, sizeof setting->device);
     (void)snprintf(setting->directory, sizeof setting->directory, "%s", directory); /* fits */
-    (void)snprintf(setting->name, sizeof setting->name, "%s", name);                /* fits */
+    memcpy(setting->name, name, length + 1);
     memcpy(setting->value, value, sizeof setting->value);
     return 0;
 }
