@@ -1,11 +1,11 @@
 /* Capabilities, uids and prctl().
  *
- * Order in init, never changed: identity (needs CAP_SETUID and CAP_SETGID) -> bounding set and
- * securebits (need CAP_SETPCAP) -> the other sets -> no_new_privs -> not dumpable -> parent-death
- * signal (each change of credentials clears it). Everything is read back from the kernel and
- * compared: a step that seemed to work and did not is a failure. What must not happen: a capability
- * that is left in any set, or a way to regain one (securebits are locked, so neither uid 0 nor a
- * set-user-ID file gives any). */
+ * Order in init and in the service, never changed: bounding set and securebits (need CAP_SETPCAP)
+ * -> identity (needs CAP_SETUID and CAP_SETGID) -> the other sets -> no_new_privs -> not dumpable
+ * -> parent-death signal (each change of credentials clears it). Everything is read back from the
+ * kernel and compared: a step that seemed to work and did not is a failure. What must not happen: a
+ * capability that is left in any set, or a way to regain one (securebits are locked, so neither uid
+ * 0 nor a set-user-ID file gives any). */
 #include "jail/privs.h"
 
 #include "jail/jail.h"
@@ -201,6 +201,16 @@ static int ambient_raise(uint64_t keep, struct error *error)
     return 0;
 }
 
+/* For this thread and all that it becomes, for good. */
+static int no_new_privs_set(struct error *error)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return error_errno(error, -errno, "cannot set no_new_privs");
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return error_set(error, -EPERM, "no_new_privs did not stick");
+    return 0;
+}
+
 int privs_drop(uint64_t keep, struct error *error)
 {
     uint64_t now = keep | BIT(CAP_SETPCAP);
@@ -219,18 +229,28 @@ int privs_drop(uint64_t keep, struct error *error)
         return error_errno(error, -errno, "cannot lock the securebits");
     if (!caps_write(&(struct caps){keep, keep, keep}))
         return error_errno(error, -errno, "cannot drop the capabilities");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return error_errno(error, -errno, "cannot set no_new_privs");
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 ||
-        prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)LOCKED_SECUREBITS)
-        return error_set(error, -EPERM, "no_new_privs or the securebits did not stick");
-    status = caps_compare(keep, error);
+    if (prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) != (int)LOCKED_SECUREBITS)
+        return error_set(error, -EPERM, "the securebits did not stick");
+    status = no_new_privs_set(error);
+    if (status == 0)
+        status = caps_compare(keep, error);
     return status < 0 ? status : caps_compare_others(keep, error);
 }
 
 /* Started by an ordinary user the service has nothing to drop but the chance to gain: without
- * CAP_SETPCAP the bounding set stays, which without capabilities, with no_new_privs and without
- * execve() (seccomp) gives nothing. */
+ * CAP_SETPCAP the bounding set and the securebits stay, which without capabilities, with
+ * no_new_privs and without execve() (seccomp) gives nothing. */
+static int drop_unlocked(struct error *error)
+{
+    int status = ambient_raise(0, error);
+
+    if (status == 0 && !caps_write(&(struct caps){0}))
+        return error_errno(error, -errno, "cannot drop the capabilities");
+    if (status == 0)
+        status = no_new_privs_set(error);
+    return status < 0 ? status : caps_compare(0, error);
+}
+
 int privs_drop_service(uid_t uid, gid_t gid, struct error *error)
 {
     const struct identity identity = {.uid = uid, .gid = gid, .keep = uid == (uid_t)-1};
@@ -240,18 +260,7 @@ int privs_drop_service(uid_t uid, gid_t gid, struct error *error)
     if (status == 0)
         status = privs_take_identity(&identity, error);
     if (status == 0)
-        status = ambient_raise(0, error);
-    if (status < 0)
-        return status;
-    if (!caps_write(&(struct caps){0}))
-        return error_errno(error, -errno, "cannot drop the capabilities");
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return error_errno(error, -errno, "cannot set no_new_privs");
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
-        return error_set(error, -EPERM, "no_new_privs did not stick");
-    status = caps_compare(0, error);
-    if (status == 0 && can_lock)
-        status = caps_compare_others(0, error);
+        status = can_lock ? privs_drop(0, error) : drop_unlocked(error);
     return status < 0 ? status : privs_hide(error);
 }
 
