@@ -18,13 +18,6 @@ member() { # member NAME SUFFIX STATEMENT...: a jail's policy on the shared netw
     } | policy "$name"
 }
 
-idle_jail() { # idle_jail NAME POLICY: a jail that does nothing; returns when its command runs
-    rm -f "$T/jail-$1.out"
-    start_jail "$1" -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
-    wait_for 10 eval "test -s '$T/jail-$1.out' || ! kill -0 ${JAILS[$1]}"
-    jail_runs_or_fail "$1"
-}
-
 attack() { printf 'attack: %s\n' "$*"; } # shown when the test fails
 
 mac_of() { ip -o link show "$1" | sed -E 's/.*ether ([0-9a-f:]+).*/\1/'; }

@@ -18,12 +18,6 @@ member() { # member NAME SUFFIX STATEMENT...: a jail's policy on the shared netw
     } | policy "$name"
 }
 
-idle_jail() { # idle_jail NAME POLICY: a jail that does nothing; returns when its command runs
-    start_jail "$1" -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
-    wait_for 10 eval "test -s '$T/jail-$1.out' || ! kill -0 ${JAILS[$1]}"
-    jail_runs_or_fail "$1"
-}
-
 from_outside_as() { # from_outside_as SOURCE DESTINATION PORT: what a server says to a client with this address
     local source=$1 destination=$2
     [[ $destination != *:* ]] || source="[$source]" destination="[$destination]"

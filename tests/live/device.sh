@@ -145,7 +145,6 @@ root_killed_with_sigkill() {
         # A virtual device would have died with its namespace.
         wait_for 5 eval "! kill -0 $command"
         outside ip link show far0 > /dev/null || fail "the device died"
-        rm "$T/jail-modem.out"
         if [ $how = gc ]; then
             assert_status 0 "$NETJAILCTL" gc
         else

@@ -193,7 +193,6 @@ both_nothing_outlives_a_jail_that_ends() {
             PROCESSES=()
             wait_for 5 eval '! pgrep -x tail && ! pgrep -x netjail'
             "$NETJAILCTL" gc > /dev/null
-            rm -f "$T/jail-web.out"
         done
     done
 }

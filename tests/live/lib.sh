@@ -216,6 +216,12 @@ start_jail() {
     remember_process "$JAIL_PID"
 }
 
+idle_jail() { # idle_jail NAME POLICY: a jail that does nothing; returns when its command runs
+    start_jail "$1" -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
+    wait_for 10 eval "test -s '$T/jail-$1.out' || ! kill -0 ${JAILS[$1]}"
+    jail_runs_or_fail "$1"
+}
+
 # jail_exec NAME CMD...: runs CMD in the network (only that) of a jail started with start_jail, as
 # the test's user.
 jail_exec() {
