@@ -112,6 +112,43 @@ static void parse_net(const struct options *options, struct transcript *transcri
                      arena_strndup(policy->arena, buf_text(&text), text.length), text.length, true);
 }
 
+/* Ends the text a statement before its own end? As the lexer sees it: not in quotes. */
+static bool has_separator(const char *text)
+{
+    bool quoted = false;
+
+    for (const char *c = text; *c; c++) {
+        if (*c == '\n' || (*c == ';' && !quoted))
+            return true;
+        if (*c == '"')
+            quoted = !quoted;
+        else if (*c == '\\' && quoted && c[1])
+            c++;
+    }
+    return false;
+}
+
+/* A script may have the argument from somebody who is to choose a port or a name and no more: it
+ * cannot end the statement and begin another. `-e` is for whoever may say anything. */
+static bool is_one_statement(const struct option_statement *statement, const char *name,
+                             struct transcript *transcript)
+{
+    const char *typed = statement->typed;
+
+    if (strcmp(statement->option, "--statement") == 0 || !has_separator(statement->text))
+        return true;
+    struct position where = {
+        .source = sources_add(&transcript->policy->sources, name, typed, strlen(typed), true),
+        .line = 1,
+        .column = 1,
+        .length = (uint32_t)strcspn(typed, "\n")};
+    struct diag *diag = diag_error(transcript->diags, where, "this is more than one statement");
+
+    if (statement->option[0] == '-')
+        diag_hint(transcript->diags, diag, "several are written with -e each");
+    return false;
+}
+
 static void parse_statements(const struct options *options, struct transcript *transcript)
 {
     for (size_t i = 0; i < options->statements_count; i++) {
@@ -120,6 +157,8 @@ static void parse_statements(const struct options *options, struct transcript *t
         char *name = arena_printf(policy->arena, "option %s", statement->option);
         uint32_t source = (uint32_t)policy->sources.list_count + 1;
 
+        if (!is_one_statement(statement, name, transcript))
+            continue;
         transcript_parse(transcript, name, NULL, statement->text, strlen(statement->text), true);
         if (policy->sources.list_count >= source)
             sources_set_typed(&policy->sources, source, statement->typed, statement->spans,

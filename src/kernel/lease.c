@@ -118,7 +118,7 @@ static int open_at_path(const char *path, uid_t owner, bool create,
     }
     if (fd < 0)
         return error_errno(error, -errno, "cannot open the state directory '%s'", path);
-    bool is_shared;
+    bool is_shared = false;
     int r = judge_directory(path, fd, owner, &is_shared, error);
     if (r < 0)
         return r;

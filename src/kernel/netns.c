@@ -68,9 +68,33 @@ int netns_socket(int netns_fd, int protocol, int *ret_fd, struct error *error)
     return 0;
 }
 
+/* 1: `path` is the same namespace; 0: another; or a negative errno. */
+static int is_same(const char *path, const struct stat *namespace)
+{
+    struct stat state;
+
+    if (stat(path, &state) < 0)
+        return -errno;
+    return state.st_ino == namespace->st_ino && state.st_dev == namespace->st_dev;
+}
+
+/* Who runs netjail in another namespace (ip netns exec, PrivateNetwork=) has not left the host:
+ * process 1 has its network. A unit with few capabilities may not look at process 1; what can be
+ * told by its own namespace is told then, too. */
+int netns_is_host(int netns_fd)
+{
+    struct stat namespace;
+    int own, first;
+
+    if (fstat(netns_fd, &namespace) < 0)
+        return -errno;
+    own = is_same("/proc/self/ns/net", &namespace);
+    first = is_same("/proc/1/ns/net", &namespace);
+    return own < 0 ? own : own == 1 || first == 1;
+}
+
 int netns_open_named(const char *name, int *ret_fd, struct error *error)
 {
-    struct stat ours, theirs;
     char path[128];
 
     (void)snprintf(path, sizeof path, "/run/netns/%s", name); /* a jail's name fits */
@@ -79,10 +103,11 @@ int netns_open_named(const char *name, int *ret_fd, struct error *error)
         return error_errno(error, -errno, "cannot open '%s'", path);
     if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
         return error_set(error, -EINVAL, "'%s' is no network namespace", path);
-    if (fstat(fd, &theirs) < 0 || stat("/proc/self/ns/net", &ours) < 0)
-        return error_errno(error, -errno, "cannot examine '%s'", path);
-    if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
-        return error_set(error, -EINVAL, "'%s' is the network that netjail itself is in", path);
+    int host = netns_is_host(fd);
+    if (host < 0)
+        return error_errno(error, host, "cannot examine '%s'", path);
+    if (host > 0)
+        return error_set(error, -EINVAL, "'%s' is the network of the host, not of a jail", path);
     *ret_fd = take_fd(&fd);
     return 0;
 }

@@ -7,6 +7,9 @@
  * CAP_SYS_ADMIN over the namespace and over the caller's own (setns(2)). */
 int netns_socket(int netns_fd, int protocol, int *ret_fd, struct error *error);
 
+/* Is it the network namespace of the caller, or that of process 1? 1, 0, or a negative errno. */
+int netns_is_host(int netns_fd);
+
 /* Opens the namespace /run/netns/NAME (ip-netns(8)). -ENOENT: there is none; -EINVAL: the file is
- * no network namespace, or the caller's own. */
+ * no network namespace, or one of netns_is_host(). */
 int netns_open_named(const char *name, int *ret_fd, struct error *error);

@@ -64,10 +64,9 @@ static int read_children(int process_fd, int32_t pid, char text[CHILDREN_SIZE])
     return 0;
 }
 
-/* The network namespace of this child, when it is one and is not in ours. -ENOENT: neither. */
+/* The network namespace of this child, when it is one and not in the host's. -ENOENT: neither. */
 static int child_netns(int32_t child, int32_t parent, int *ret_fd)
 {
-    struct stat ours, theirs;
     int32_t found = 0;
     cleanup_fd int process = open_process(child);
 
@@ -76,10 +75,9 @@ static int child_netns(int32_t child, int32_t parent, int *ret_fd)
     cleanup_fd int netns = openat(process, "ns/net", O_RDONLY | O_CLOEXEC);
     if (netns < 0)
         return errno == EACCES || errno == EPERM ? -errno : -ENOENT;
-    if (stat("/proc/self/ns/net", &ours) < 0 || fstat(netns, &theirs) < 0)
-        return -errno;
-    if (ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev)
-        return -ENOENT;
+    int host = netns_is_host(netns);
+    if (host != 0)
+        return host < 0 ? host : -ENOENT;
     *ret_fd = take_fd(&netns);
     return 0;
 }

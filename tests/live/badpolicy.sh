@@ -72,6 +72,19 @@ both_no_final_newline() {
     assert_equal "$out" last
 }
 
+# What a script hands over as a port, a name or a rule ends no statement to begin another.
+both_an_option_is_one_statement() {
+    local option
+    for option in '-P=80:80/tcp; allow out' $'-P=80:80/tcp\nallow out' '--allow=out tcp; default out allow' '--deny=out udp; default in allow' \
+        '--dns=192.0.2.1 }; default out allow; dns { search a.b' '--allow=out tcp log "a\\"; default out allow'; do
+        assert_status 125 "$NETJAIL" -q -e 'link relay' "${option%%=*}" "${option#*=}" true
+        assert_contains "$err" "this is more than one statement"
+    done
+    # In quotes it is text, and -e is for whoever may say anything.
+    assert_status 0 "$NETJAIL" -q -n --allow 'out tcp log "a\"; b"' true
+    assert_status 0 "$NETJAIL" -q -n -e 'link relay; allow out tcp' true
+}
+
 both_include_loop() {
     echo 'include b.conf' > "$T/a.conf"
     echo 'include a.conf' > "$T/b.conf"

@@ -78,7 +78,10 @@ root_what_cannot_be_joined() {
     touch /run/netns/here
     mount --bind /proc/self/ns/net /run/netns/here
     assert_status 125 "$NETJAIL" -q -p "$(join here)" true
-    assert_contains "$err" "the network that netjail itself is in"
+    assert_contains "$err" "is the network of the host"
+    # The same for a netjail that is in another one itself.
+    assert_status 125 ip netns exec outside "$NETJAIL" -q -p "$T/join-here.conf" true
+    assert_contains "$err" "is the network of the host"
     umount /run/netns/here
     mount --bind /proc/self/ns/uts /run/netns/here
     assert_status 125 "$NETJAIL" -q -p "$T/join-here.conf" true
