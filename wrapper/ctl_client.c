@@ -103,6 +103,7 @@ int jails_read(struct jails *ret_jails, struct error *error)
         (void)error_errno(error, result, "cannot list the jails");
     if (result == 0)
         result = read_scope(&jails, LEASE_HOST, error);
+    jails.host_count = jails.facts->others_count;
     if (result == 0 && geteuid() != 0)
         result = read_scope(&jails, LEASE_USER, error);
     if (result == 0 && geteuid() == 0)
@@ -161,6 +162,7 @@ int jail_find(const char *name, struct found_jail *ret_found, struct error *erro
             continue;
         found.record = found.jails.facts->others[i];
         found.directory = found.jails.directories[i];
+        found.is_users = i >= found.jails.host_count;
     }
     *ret_found = found;
     if (found.record)

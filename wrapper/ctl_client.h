@@ -7,6 +7,7 @@
 struct jails {
     struct facts *facts;                  /* owned; facts->others are the records */
     struct lease_directory **directories; /* owned: where each record was found */
+    size_t host_count;                    /* the first are the host's, the rest are users' own */
 };
 
 /* All of them: the host's, the user's own, and for root every logged-in user's. */
@@ -18,6 +19,7 @@ struct found_jail {
     struct jails jails;
     const struct record *record;
     const struct lease_directory *directory;
+    bool is_users; /* one that a user has for himself, who says what its record says */
 };
 
 /* -ENOENT: no jail of this name runs (with a suggestion in the hint). To be freed with

@@ -333,8 +333,37 @@ static int supervisor_end(const struct record *record, struct error *error)
                      record->name, (int)record->pid);
 }
 
-/* Its clean-up goes on in a child, which holds the lease. */
-static int await_clean_up(const char *name, struct error *error)
+/* A named jail is the host's. A user's own jail of that name is somebody else's, and as good as
+ * none: it must not keep us from ours. */
+static int host_jail_find(const char *name, struct found_jail *ret_found, struct error *error)
+{
+    int result = jail_find(name, ret_found, error);
+
+    if (result == 0 && ret_found->is_users)
+        return error_set(error, -ENOENT, "no named jail '%s' is running", name);
+    return result;
+}
+
+/* The same, but waits for one that is just being made: neither named yet, nor with a command. */
+static int made_jail_find(const char *name, struct found_jail *ret_found, struct error *error)
+{
+    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    int64_t end_ms = clock_now_ms() + END_TIMEOUT_MS;
+
+    for (;;) {
+        int result = host_jail_find(name, ret_found, error);
+
+        if (result < 0 || ret_found->record->is_named || ret_found->record->command[0] ||
+            clock_now_ms() >= end_ms)
+            return result;
+        jails_free(&ret_found->jails);
+        (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
+    }
+}
+
+/* Its clean-up goes on in a child, which holds the lease. A new one of that name may be there
+ * before we look. */
+static int await_clean_up(const struct record *ended, struct error *error)
 {
     struct timespec pause = {.tv_nsec = PAUSE_NS};
     int64_t end_ms = clock_now_ms() + END_TIMEOUT_MS;
@@ -342,13 +371,16 @@ static int await_clean_up(const char *name, struct error *error)
     for (;;) {
         struct found_jail found = {0};
         struct error ignored = {0};
-        int result = jail_find(name, &found, &ignored);
+        bool is_there = host_jail_find(ended->name, &found, &ignored) == 0 &&
+                        found.record->pid == ended->pid &&
+                        found.record->pid_start == ended->pid_start;
 
         jails_free(&found.jails);
-        if (result != 0)
+        if (!is_there)
             return 0;
         if (clock_now_ms() >= end_ms)
-            return error_set(error, -ETIMEDOUT, "the clean-up of jail '%s' takes too long", name);
+            return error_set(error, -ETIMEDOUT, "the clean-up of jail '%s' takes too long",
+                             ended->name);
         (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
     }
 }
@@ -356,7 +388,7 @@ static int await_clean_up(const char *name, struct error *error)
 static int end_living(const char *name, bool *ret_found, struct error *error)
 {
     struct found_jail found = {0};
-    int result = jail_find(name, &found, error);
+    int result = made_jail_find(name, &found, error);
 
     *ret_found = result == 0;
     if (result == 0 && !found.record->is_named) {
@@ -368,7 +400,7 @@ static int end_living(const char *name, bool *ret_found, struct error *error)
     } else if (result == 0) {
         result = supervisor_end(found.record, error);
         if (result == 0)
-            result = await_clean_up(name, error);
+            result = await_clean_up(found.record, error);
     } else if (result == -ENOENT) {
         result = 0;
     }

@@ -106,6 +106,8 @@ root_fails_closed() {
     assert_status 4 "$NETJAILCTL" create web -p /nonexistent
     assert_status 3 "$NETJAILCTL" create 'a/b' -p "$(named_policy)"
     assert_status 3 "$NETJAILCTL" create ../up -p "$(named_policy)"
+    assert_status 3 "$NETJAILCTL" create 'up"; default out allow; lo { address 10.1.1.1/32 } #'
+    assert_contains "$err" "this is more than one statement"
 }
 
 root_two_of_them_and_a_plain_one() {
@@ -185,6 +187,41 @@ user_is_refused() {
     assert_status 4 "$NETJAILCTL" create web
     assert_contains "$err" "needs root"
     assert_status 4 "$NETJAILCTL" delete web
+}
+
+# An ordinary user's own jail of the same name is somebody else's: it stays, and delays nothing.
+root_a_users_jail_of_that_name() {
+    local user=(setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups env "XDG_RUNTIME_DIR=/run/user/$TEST_UID")
+    mkdir -p "/run/user/$TEST_UID"
+    chown "$TEST_UID:$TEST_UID" "/run/user/$TEST_UID"
+    create web
+    "${user[@]}" "$NETJAIL" -q --name web -- bash -c 'echo up; exec tail -f /dev/null' > "$T/users" &
+    remember_process $!
+    wait_for_file "$T/users"
+    assert_status 0 "$NETJAILCTL" delete web
+    [ ! -e /run/netns/web ] || fail "the name stays"
+    assert_status 1 "$NETJAILCTL" delete web
+    assert_contains "$err" "no named jail 'web' is running"
+    assert_contains "$("$NETJAILCTL" exec web -- id -u)" "$TEST_UID"
+    # The same for what is left by SIGKILL.
+    create web
+    kill -KILL "$("$NETJAILCTL" list --json | jq '.[] | select(.named) | .pid')"
+    wait_for 5 eval '"$NETJAILCTL" list --json | jq -e "all(.named | not)"'
+    assert_status 0 "$NETJAILCTL" delete web
+    [ ! -e /run/netns/web ] || fail "the name stays"
+    stop_processes
+}
+
+# Made and deleted at the same time: nobody is told what is not so, and in the end there is nothing.
+root_create_and_delete_race() {
+    local i
+    for i in $(seq 12); do "$NETJAILCTL" create web -p "$(named_policy)" || :; done > "$T/creates" 2>&1 &
+    remember_process $!
+    for i in $(seq 12); do "$NETJAILCTL" delete web || :; done > "$T/deletes" 2>&1
+    wait $!
+    assert_lacks "$(cat "$T/deletes")" "lasts as long as its command"
+    run "$NETJAILCTL" delete web
+    [ ! -e /run/netns/web ] || fail "the name stays: $(cat "$T/creates" "$T/deletes")"
 }
 
 run_tests "$@"
