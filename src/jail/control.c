@@ -39,7 +39,7 @@ static const struct control_rule rules[] = {
     [CONTROL_READY] = {sizeof(struct control_message), 0, STATE(JAIL_OPENED)},
     [CONTROL_STARTED] = {sizeof(struct control_message), 0, STATE(JAIL_READY)},
     [CONTROL_STATUS] = {sizeof(struct control_message), 0, STATE(JAIL_RUNNING)},
-    [CONTROL_EMPTY] = {sizeof(struct control_message), 0, STATE(JAIL_ENDED)},
+    [CONTROL_EMPTY] = {sizeof(struct control_message), 0, STATE(JAIL_RUNNING) | STATE(JAIL_ENDED)},
     [CONTROL_FAILED] = {sizeof(struct control_failure), 0,
                         STATE(JAIL_CLONED) | STATE(JAIL_OPENED) | STATE(JAIL_READY)},
     [CONTROL_REFUSED] = {sizeof(struct control_failure), 0, STATE(JAIL_READY)},

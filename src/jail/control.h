@@ -22,8 +22,9 @@ enum control_kind {
     CONTROL_READY,   /* everything is in place; value: READY_* */
     CONTROL_STARTED, /* exec() has succeeded */
     CONTROL_STATUS,  /* the command ended, stopped or continued; value: control_turn() */
-    CONTROL_EMPTY,   /* the command and all that it left have ended */
-    CONTROL_FAILED,  /* struct control_failure */
+    CONTROL_EMPTY,  /* the command and all that it left have ended; value: as CONTROL_STATUS, unless
+                       that has said it before */
+    CONTROL_FAILED, /* struct control_failure */
     CONTROL_REFUSED, /* struct control_failure: everything was in place, execve(2) has failed */
 };
 

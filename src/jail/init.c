@@ -213,27 +213,16 @@ static bool init_clear(const struct init *init)
     return true;
 }
 
-/* The command has ended with `status`. The supervisor hears it when what was left is dead, so that
- * it wakes up once for this and for CONTROL_EMPTY. */
-static void init_command_ended(struct init *init, int status)
+/* Reaps what is dead, at most REAP_MAX. True: nothing is left. */
+static bool init_is_empty(void)
 {
-    bool is_cleared = init_clear(init);
+    for (int i = 0; i < REAP_MAX; i++) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
 
-    report(init, CONTROL_STATUS, control_turn(init->turn, status));
-    if (!is_cleared)
-        _exit(0);
-}
-
-static void init_command_changed(struct init *init, int status)
-{
-    init->stopped = WIFSTOPPED(status);
-    init->stops += init->stopped;
-    if (WIFEXITED(status) || WIFSIGNALED(status)) {
-        init->command = 0;
-        init_command_ended(init, status);
-        return;
+        if (pid <= 0)
+            return pid < 0 && errno == ECHILD;
     }
-    report(init, CONTROL_STATUS, control_turn(init->turn, status));
+    return false;
 }
 
 /* Nothing is left, and the supervisor knows it: it is to run now, and not our end, which takes the
@@ -250,6 +239,38 @@ _Noreturn static void init_await_end(const struct init *init)
     _exit(0);
 }
 
+_Noreturn static void init_empty(const struct init *init, int value)
+{
+    report(init, CONTROL_EMPTY, value);
+    init_await_end(init);
+}
+
+/* The command has ended with `status`. The supervisor hears it when what was left is dead, so that
+ * it wakes up once for both. */
+static void init_command_ended(struct init *init, int status)
+{
+    bool is_cleared = init_clear(init);
+    int value = control_turn(init->turn, status);
+
+    if (is_cleared && init_is_empty())
+        init_empty(init, value);
+    report(init, CONTROL_STATUS, value);
+    if (!is_cleared)
+        _exit(0);
+}
+
+static void init_command_changed(struct init *init, int status)
+{
+    init->stopped = WIFSTOPPED(status);
+    init->stops += init->stopped;
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        init->command = 0;
+        init_command_ended(init, status);
+        return;
+    }
+    report(init, CONTROL_STATUS, control_turn(init->turn, status));
+}
+
 /* Reaps what has ended, at most REAP_MAX so that a storm of dying orphans does not keep us from the
  * channel; ends when there is nothing left. True: there may be more to reap. */
 static bool init_reap(struct init *init)
@@ -260,10 +281,8 @@ static bool init_reap(struct init *init)
 
         if (pid == init->command && pid > 0)
             init_command_changed(init, status);
-        else if (pid < 0 && errno == ECHILD && init->started && init->command == 0) {
-            report(init, CONTROL_EMPTY, 0);
-            init_await_end(init);
-        }
+        else if (pid < 0 && errno == ECHILD && init->started && init->command == 0)
+            init_empty(init, 0);
         if (pid < 0 && errno != ECHILD)
             init_end(init); /* nobody could tell when the command ends */
         if (pid <= 0)

@@ -175,8 +175,12 @@ static int watch_report(struct watch *watch, struct error *error)
     }
     if (status < 0)
         return status;
-    if (message.kind == CONTROL_STATUS)
-        return watch_status(watch, message.value, error);
+    if (message.kind == CONTROL_STATUS || watch->jail->state == JAIL_RUNNING)
+        status = watch_status(watch, message.value, error);
+    if (status < 0 || message.kind == CONTROL_STATUS)
+        return status;
+    if (watch->jail->state != JAIL_ENDED)
+        return error_set(error, -EPROTO, "the jail's init reported an end without a status");
     watch->jail->state = JAIL_EMPTY;
     return 0;
 }

@@ -83,7 +83,7 @@ static void test_out_of_state(void **state)
         {CONTROL_READY, JAIL_CLONED},
         {CONTROL_STARTED, JAIL_OPENED},
         {CONTROL_STATUS, JAIL_READY},
-        {CONTROL_EMPTY, JAIL_RUNNING},
+        {CONTROL_EMPTY, JAIL_READY},
         {CONTROL_STATUS, JAIL_ENDED},
         {CONTROL_EMPTY, JAIL_EMPTY},
         {CONTROL_RELEASE, JAIL_OPENED},

@@ -230,12 +230,61 @@ static void test_supervise_serves(void **state)
     (void)close(pair[1]);
 }
 
+/* What supervise() makes of one report that is there when it begins. */
+static int supervise_one(enum control_kind kind, int value, int *ret_status, struct error *error)
+{
+    struct jail jail = {.init_pidfd = -1, .state = JAIL_RUNNING};
+    struct supervision supervision = {.jail = &jail};
+    sigset_t all, before;
+    int pair[2];
+    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
+        out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* supervise() lets them go */
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    jail.control_fd = pair[0];
+    assert_int_equal(control_send(pair[1], kind, value, NULL, 0), 0);
+    (void)close(pair[1]);
+    (void)fflush(stdout);
+    int result = supervise(&supervision, ret_status, error);
+    assert_true(dup2(in, STDIN_FILENO) == STDIN_FILENO &&
+                dup2(out, STDOUT_FILENO) == STDOUT_FILENO);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)close(in);
+    (void)close(out);
+    (void)close(pair[0]);
+    return result;
+}
+
+static void test_end_and_status_at_once(void **state)
+{
+    struct error error = {0};
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(supervise_one(CONTROL_EMPTY, control_turn(0, 7 << 8), &status, &error), 0);
+    assert_int_equal(status, 7 << 8);
+}
+
+static void test_end_without_status(void **state)
+{
+    struct error error = {0};
+    int status = 99;
+
+    (void)state;
+    assert_int_equal(supervise_one(CONTROL_EMPTY, control_turn(0, 0xffff), &status, &error),
+                     -EPROTO); /* "continued", which is no end */
+    assert_int_equal(status, 99);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ready_is_called),       cmocka_unit_test(test_removed_in_the_round),
         cmocka_unit_test(test_replaced_in_the_round), cmocka_unit_test(test_full),
-        cmocka_unit_test(test_supervise_serves),
+        cmocka_unit_test(test_supervise_serves),      cmocka_unit_test(test_end_and_status_at_once),
+        cmocka_unit_test(test_end_without_status),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
