@@ -257,6 +257,8 @@ void notify_end(struct notify *notify)
         if (pthread_timedjoin_np(notify->thread, NULL, &until) != 0)
             return;
     }
+    if (notify->manager_fd < 0 && notify->jail_fd < 0)
+        return; /* nothing was relayed */
     notify->runs = false;
     cleanup_close_fd(&notify->jail_fd);
     cleanup_close_fd(&notify->manager_fd);
