@@ -27,7 +27,6 @@ struct control_rule {
 };
 
 static const struct control_rule rules[] = {
-    [CONTROL_MAPPED] = {sizeof(struct control_message), 0, 0},
     [CONTROL_RELEASE] = {sizeof(struct control_message), 0, 0},
     [CONTROL_SIGNAL] = {sizeof(struct control_message), 0, 0},
     [CONTROL_CONTINUE] = {sizeof(struct control_message), 0, 0},

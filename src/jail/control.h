@@ -9,11 +9,10 @@
 
 enum control_kind {
     /* Supervisor to init. */
-    CONTROL_MAPPED = 1, /* the user namespace's maps are written */
-    CONTROL_RELEASE,    /* run the command; value: 1 when it shall get the terminal */
-    CONTROL_SIGNAL,     /* send signal `value` to the command */
-    CONTROL_CONTINUE,   /* SIGCONT unless it was continued already; value: control_turn() */
-    CONTROL_PROGRAM,    /* with CONTROL_PROGRAM_FDS: start a program beside the command */
+    CONTROL_RELEASE = 1, /* run the command; value: 1 when it shall get the terminal */
+    CONTROL_SIGNAL,      /* send signal `value` to the command */
+    CONTROL_CONTINUE,    /* SIGCONT unless it was continued already; value: control_turn() */
+    CONTROL_PROGRAM,     /* with CONTROL_PROGRAM_FDS: start a program beside the command */
     /* Init to supervisor. */
     CONTROL_OPENED, /* with CONTROL_FDS descriptors: route netlink, namespace */
     CONTROL_RULES,  /* the same: nftables, NFLOG; only where the plan has rules */

@@ -3,7 +3,7 @@
  * In this order, never changed:
  *   1 sysctls       before any link can exist (no link comes before 2)
  *   2 sockets       opened inside, sent out: the supervisor configures the network while we go on
- *   3 mounts        when the supervisor has mapped our ids
+ *   3 mounts
  *   4 late sysctls  those that name our ids; no user namespaces in here from now on
  *   5 bounding set, identity, capabilities, no_new_privs, not dumpable, Landlock; death with the
  *                   supervisor
@@ -131,8 +131,6 @@ static int init_build(struct init *init, struct error *error)
         status = sockets_send(init->control_fd, init->setup->plan, error);
     if (status < 0)
         return status;
-    if (init->args->user_namespace)
-        (void)init_wait(init, CONTROL_MAPPED);
     status = files_setup(init->setup, init->args->user_namespace, &init->files, error);
     if (status < 0 || early)
         return status;

@@ -102,8 +102,11 @@ struct buf;
 int spawn_list_closed(const int *keep_fds, size_t keep_fds_count, struct buf *ret_text,
                       struct error *error);
 
-/* Starts init and waits until its descriptors have come. On failure nothing is left. */
+/* Starts init. On failure nothing is left. */
 int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error);
+
+/* Waits until init's descriptors have come. */
+int jail_open(struct jail *jail, const struct jail_setup *setup, struct error *error);
 
 /* Waits for init's "ready": mounts, sysctls, identity, capabilities, no_new_privs are in place.
  * Init's failures come back in *error with their text and errno. */

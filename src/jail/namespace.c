@@ -12,10 +12,10 @@
 #include "jail/jail.h"
 #include "jail/privs.h"
 #include "jail/spawn.h"
+#include "jail/stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -24,31 +24,6 @@
 #include <sys/wait.h>
 
 #define EARLY_SIGNALS_MAX 16
-
-/* The clone3() of fork(2), with clone(2) where a container's filter says that there is none. */
-static pid_t clone_process(uint64_t flags, int *ret_pidfd)
-{
-    int pidfd = -1;
-    struct clone_args args = {
-        .flags = flags | CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&pidfd,
-        .exit_signal = SIGCHLD,
-    };
-    long pid = syscall(SYS_clone3, &args, sizeof args);
-
-    if (pid < 0 && errno == ENOSYS) {
-        unsigned long old = (unsigned long)flags | CLONE_PIDFD | SIGCHLD;
-
-#if defined(__s390x__)
-        pid = syscall(SYS_clone, 0UL, old, &pidfd, NULL, 0UL);
-#else
-        pid = syscall(SYS_clone, old, 0UL, &pidfd, NULL, 0UL);
-#endif
-    }
-    if (pid > 0)
-        *ret_pidfd = pidfd;
-    return (pid_t)pid;
-}
 
 /* The number in a sysctl; `missing` where there is none. */
 static long sysctl_number(const char *path, long missing)
@@ -106,19 +81,17 @@ static int clone_explain(int code, bool user_namespace, struct error *error)
     return code;
 }
 
-static int map_write(pid_t pid, const char *name, const char *text, struct error *error)
+static int map_write(const char *path, const char *text, uid_t uid, struct error *error)
 {
-    char path[64];
-
-    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name); /* fits */
     cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+
     if (fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text))
         return 0;
-    (void)error_errno(error, -errno, "cannot write %s of the jail's user namespace", name);
+    (void)error_errno(error, -errno, "cannot write %s of the jail's user namespace", path);
     if (getauxval(AT_SECURE))
         error_hint(error, "with file capabilities netjail needs cap_setuid, cap_setgid and "
                           "cap_setpcap besides cap_net_admin and cap_sys_admin");
-    else if (geteuid() == 0)
+    else if (uid == 0)
         error_hint(error,
                    "uid 0 without CAP_SETFCAP cannot be mapped (user_namespaces(7)); give this "
                    "process that capability or run it as another user");
@@ -128,18 +101,18 @@ static int map_write(pid_t pid, const char *name, const char *text, struct error
 }
 
 /* user_namespaces(7): one line, the caller's own id; setgroups is denied before the gid may be
- * mapped. */
-static int maps_write(pid_t pid, struct error *error)
+ * mapped. Called inside: nobody has to wait for another. */
+static int maps_write(uid_t uid, gid_t gid, struct error *error)
 {
     char text[64];
     int status;
 
-    (void)snprintf(text, sizeof text, "%u %u 1\n", geteuid(), geteuid()); /* fits */
-    status = map_write(pid, "uid_map", text, error);
+    (void)snprintf(text, sizeof text, "%u %u 1\n", uid, uid); /* fits */
+    status = map_write("/proc/self/uid_map", text, uid, error);
     if (status == 0)
-        status = map_write(pid, "setgroups", "deny", error);
-    (void)snprintf(text, sizeof text, "%u %u 1\n", getegid(), getegid()); /* fits */
-    return status < 0 ? status : map_write(pid, "gid_map", text, error);
+        status = map_write("/proc/self/setgroups", "deny", uid, error);
+    (void)snprintf(text, sizeof text, "%u %u 1\n", gid, gid); /* fits */
+    return status < 0 ? status : map_write("/proc/self/gid_map", text, uid, error);
 }
 
 /* The next report, which must be of this kind. */
@@ -192,38 +165,6 @@ static int receive_relay(struct jail *jail, struct error *error)
     return status;
 }
 
-static int receive_sockets(struct jail *jail, const struct jail_setup *setup, bool user_namespace,
-                           struct error *error)
-{
-    struct control_message message = {0};
-    int fds[PACKET_FDS_MAX];
-    int status = 0;
-
-    if (user_namespace) {
-        struct error cause = {0};
-
-        status = maps_write(jail->init_pid, error);
-        if (status == 0)
-            status = tell(jail, CONTROL_MAPPED, 0, error);
-        /* The files of an init that has failed cannot be written; then its own words count. */
-        else if (control_receive_report(jail->control_fd, jail->state, false, &message, fds,
-                                        &cause) < 0 &&
-                 cause.code < 0 && cause.code != -EPIPE)
-            *error = cause;
-        status = status < 0 ? error->code : 0;
-    }
-    if (status == 0)
-        status = await(jail, CONTROL_OPENED, &message, fds, error);
-    if (status < 0)
-        return status;
-    jail->route_fd = fds[0];
-    jail->netns_fd = fds[1];
-    jail->state = JAIL_OPENED;
-    if (!setup->plan || setup->plan->has_rules)
-        status = receive_rules(jail, error);
-    return status == 0 && setup->plan && setup->plan->relays ? receive_relay(jail, error) : status;
-}
-
 static int pair_make(int fds[2], struct error *error)
 {
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
@@ -250,23 +191,64 @@ static int identity_check(const struct jail_setup *setup, bool user_namespace, s
     return -EPERM;
 }
 
-/* In the new process, before it is init: then it is as if it had been made there. */
-static void join_network(const struct jail_setup *setup, int control_fd)
+static int join_network(const struct jail_setup *setup, struct error *error)
 {
-    struct error error = {0};
-
     if (!setup->joins || setns(setup->join_fd, CLONE_NEWNET) == 0)
-        return;
-    (void)error_errno(&error, -errno, "cannot join the network");
-    error_hint(&error, "it needs CAP_SYS_ADMIN over that network namespace: run netjail as root");
-    (void)control_send_failure(control_fd, CONTROL_FAILED, &error); /* it ends all the same */
+        return 0;
+    (void)error_errno(error, -errno, "cannot join the network");
+    error_hint(error, "it needs CAP_SYS_ADMIN over that network namespace: run netjail as root");
+    return error->code;
+}
+
+/* What the new process is told. The ids are those outside, for which it cannot ask before they are
+ * mapped. */
+struct birth {
+    struct init_args args;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* In the new process: what is left of making it, then it is init. */
+static int init_start(void *argument)
+{
+    const struct birth *birth = argument;
+    const struct init_args *args = &birth->args;
+    struct error error = {0};
+    int status;
+
+    stack_touch();
+    status = args->user_namespace ? maps_write(birth->uid, birth->gid, &error) : 0;
+    if (status == 0)
+        status = join_network(args->setup, &error);
+    if (status == 0)
+        init_run(args);
+    (void)control_send_failure(args->control_fd, CONTROL_FAILED, &error); /* it ends all the same */
     _exit(125);
+}
+
+/* As fork(2), but init begins on a stack of its own: on a copy of ours the first write to each page
+ * would copy it, and init would keep all that is on it. */
+static int clone_process(int flags, struct birth *birth, struct jail *jail, struct error *error)
+{
+    struct stack stack;
+    int status = stack_make(birth->args.setup->argv, &stack, error);
+
+    if (status < 0)
+        return status;
+    jail->init_pid =
+        clone(init_start, stack.top, flags | CLONE_PIDFD | SIGCHLD, birth, &jail->init_pidfd);
+    if (jail->init_pid < 0) {
+        jail->init_pidfd = -1;
+        status = clone_explain(-errno, birth->args.user_namespace, error);
+    }
+    stack_free(&stack); /* init has its copy */
+    return status;
 }
 
 static int clone_init(const struct jail_setup *setup, bool user_namespace, struct jail *jail,
                       struct error *error)
 {
-    uint64_t flags = (setup->joins ? 0 : CLONE_NEWNET) | CLONE_NEWNS | CLONE_NEWIPC;
+    int flags = (setup->joins ? 0 : CLONE_NEWNET) | CLONE_NEWNS | CLONE_NEWIPC;
     int control[2], service[2];
 
     if (pair_make(control, error) < 0)
@@ -278,21 +260,18 @@ static int clone_init(const struct jail_setup *setup, bool user_namespace, struc
     cleanup_fd int service_theirs = service[1];
     jail->service_fd = service[0];
 
-    struct init_args args = {.setup = setup,
-                             .netjail_pid = getpid(),
-                             .control_fd = control_theirs,
-                             .service_fd = service_theirs,
-                             .supervisor_control_fd = control[0],
-                             .supervisor_service_fd = service[0],
-                             .user_namespace = user_namespace};
+    struct birth birth = {.args = {.setup = setup,
+                                   .netjail_pid = getpid(),
+                                   .control_fd = control_theirs,
+                                   .service_fd = service_theirs,
+                                   .supervisor_control_fd = control[0],
+                                   .supervisor_service_fd = service[0],
+                                   .user_namespace = user_namespace},
+                          .uid = geteuid(),
+                          .gid = getegid()};
     flags |= user_namespace ? CLONE_NEWUSER : 0;
     flags |= setup->policy->processes_shared ? 0 : CLONE_NEWPID;
-    jail->init_pid = clone_process(flags, &jail->init_pidfd);
-    if (jail->init_pid == 0) {
-        join_network(setup, control_theirs);
-        init_run(&args);
-    }
-    return jail->init_pid < 0 ? clone_explain(-errno, user_namespace, error) : 0;
+    return clone_process(flags, &birth, jail, error);
 }
 
 int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error)
@@ -313,15 +292,31 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
     int status = identity_check(setup, user_namespace, error);
 
     if (status == 0)
-        status = clone_init(setup, user_namespace, &jail, error);
+        status = environment_name(setup, error);
     if (status == 0)
-        status = receive_sockets(&jail, setup, user_namespace, error);
+        status = clone_init(setup, user_namespace, &jail, error);
     if (status < 0) {
         jail_destroy(&jail);
         return status;
     }
     *ret_jail = jail;
     return 0;
+}
+
+int jail_open(struct jail *jail, const struct jail_setup *setup, struct error *error)
+{
+    struct control_message message = {0};
+    int fds[PACKET_FDS_MAX];
+    int status = await(jail, CONTROL_OPENED, &message, fds, error);
+
+    if (status < 0)
+        return status;
+    jail->route_fd = fds[0];
+    jail->netns_fd = fds[1];
+    jail->state = JAIL_OPENED;
+    if (!setup->plan || setup->plan->has_rules)
+        status = receive_rules(jail, error);
+    return status == 0 && setup->plan && setup->plan->relays ? receive_relay(jail, error) : status;
 }
 
 int jail_ready(struct jail *jail, struct error *error)

@@ -14,12 +14,12 @@
 #include "base/cleanup.h"
 #include "jail/privs.h"
 #include "jail/seccomp.h"
+#include "jail/stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 
 /* What the child is told, and what it says when there will be no command. */
@@ -70,17 +70,18 @@ static int pid_variable_set(const char *name, pid_t netjail_pid, struct error *e
     return variable_set(name, text, error);
 }
 
-int environment_set(const struct jail_setup *setup, pid_t netjail_pid, struct error *error)
+int environment_name(const struct jail_setup *setup, struct error *error)
 {
     int status = variable_set("NETJAIL_NAME", setup->name, error);
 
-    if (status == 0)
-        status = variable_set("NETJAIL_POLICY", setup->policy_text, error);
-    if (status == 0)
-        status = pid_variable_set("LISTEN_PID", netjail_pid, error);
-    if (status == 0)
-        status = pid_variable_set("WATCHDOG_PID", netjail_pid, error);
-    return status;
+    return status < 0 ? status : variable_set("NETJAIL_POLICY", setup->policy_text, error);
+}
+
+int environment_pids(pid_t netjail_pid, struct error *error)
+{
+    int status = pid_variable_set("LISTEN_PID", netjail_pid, error);
+
+    return status < 0 ? status : pid_variable_set("WATCHDOG_PID", netjail_pid, error);
 }
 
 static int group_take(const struct spawn *spawn, bool foreground, struct error *error)
@@ -116,7 +117,7 @@ static int child_prepare(const struct spawn *spawn, struct error *error)
     if (status == 0)
         status = descriptors_close(setup, spawn->netjail_pid, error);
     if (status == 0)
-        status = environment_set(setup, spawn->netjail_pid, error);
+        status = environment_pids(spawn->netjail_pid, error);
     return status < 0 ? status : seccomp_load(setup->policy, error);
 }
 
@@ -140,35 +141,17 @@ static int child_run(void *argument)
     _exit(127);
 }
 
-/* execvpe(3) has PATH on the stack, and for a script without `#!` all pointers of argv. */
-static size_t stack_size(char *const *argv)
-{
-    size_t count = 0;
-
-    while (argv[count])
-        count++;
-    return (size_t)512 * 1024 + (count + 2) * sizeof *argv;
-}
-
 int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused, struct error *error)
 {
     struct spawning spawning = {.spawn = spawn};
-    size_t size = stack_size(spawn->setup->argv);
-    char *stack = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     pid_t pid;
 
     /* A child that ends before exec() has failed, whatever ended it. */
     (void)error_set(&spawning.error, -EPIPE, "the command's process has ended before it ran");
     *ret_refused = false;
-    if (stack == MAP_FAILED)
-        return error_errno(error, -errno, "cannot make a stack for the command");
-    pid = clone(child_run, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, &spawning);
+    pid = clone(child_run, stack_below(), CLONE_VM | CLONE_VFORK | SIGCHLD, &spawning);
     if (pid < 0)
-        (void)error_errno(error, -errno, "cannot fork the command");
-    (void)munmap(stack, size); /* the child has left it: by exec() or by its end */
-    if (pid < 0)
-        return error->code;
+        return error_errno(error, -errno, "cannot fork the command");
     if (spawning.error.code == 0) {
         *ret_pid = pid;
         return 0;

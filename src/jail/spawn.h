@@ -36,5 +36,8 @@ int descriptors_close(const struct jail_setup *setup, pid_t netjail_pid, struct 
  * closes them. What cannot be listed (no /proc) stays open. Allocates nothing. */
 void descriptors_forget(void);
 
-/* NETJAIL_NAME, NETJAIL_POLICY; LISTEN_PID and WATCHDOG_PID rewritten for this process. */
-int environment_set(const struct jail_setup *setup, pid_t netjail_pid, struct error *error);
+/* NETJAIL_NAME and NETJAIL_POLICY: before init is made, which inherits them for the command. */
+int environment_name(const struct jail_setup *setup, struct error *error);
+
+/* LISTEN_PID and WATCHDOG_PID, where they name netjail: rewritten for this process. */
+int environment_pids(pid_t netjail_pid, struct error *error);

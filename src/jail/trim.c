@@ -12,9 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RANGES_MAX      16
-#define STACK_KEPT      ((uintptr_t)2048) /* for what we call here */
-#define STACK_LOOKED_AT ((uintptr_t)512 * 1024)
+#define RANGES_MAX 16
+#define STACK_KEPT ((uintptr_t)2048) /* for what we call here */
 
 struct ranges {
     struct {
@@ -44,13 +43,13 @@ static int object_note(struct dl_phdr_info *object, size_t size, void *context)
 }
 
 /* Pages below that are not there, or end the stack, are no harm: the kernel keeps a gap of 1 MiB
- * between a stack and what is mapped below it. */
+ * between a stack and what is mapped below it, and init's own is large enough (stack.c). */
 __attribute__((noinline)) static void stack_trim(uintptr_t page)
 {
     char here;
     uintptr_t end = ((uintptr_t)&here - STACK_KEPT) / page * page;
 
-    (void)madvise((void *)(end - STACK_LOOKED_AT), STACK_LOOKED_AT, MADV_DONTNEED);
+    (void)madvise((void *)(end - MEMORY_TRIM_STACK), MEMORY_TRIM_STACK, MADV_DONTNEED);
 }
 
 /* All ranges are found before the first is dropped: what runs in between would come back. */

@@ -29,7 +29,8 @@ static void test_environment(void **state)
     (void)setenv("LISTEN_PID", "4711", 1);
     (void)setenv("LISTEN_PIDFDID", "12", 1);
     (void)setenv("WATCHDOG_PID", "4712", 1);
-    assert_int_equal(environment_set(&empty_setup, 4711, &error), 0);
+    assert_int_equal(environment_name(&empty_setup, &error), 0);
+    assert_int_equal(environment_pids(4711, &error), 0);
     assert_string_equal(getenv("NETJAIL_NAME"), "web");
     assert_string_equal(getenv("NETJAIL_POLICY"), "web.conf");
     assert_string_equal(getenv("LISTEN_PID"), pid);
@@ -37,7 +38,7 @@ static void test_environment(void **state)
     assert_string_equal(getenv("WATCHDOG_PID"), "4712"); /* it named somebody else */
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("WATCHDOG_PID");
-    assert_int_equal(environment_set(&empty_setup, 4711, &error), 0);
+    assert_int_equal(environment_pids(4711, &error), 0);
     assert_null(getenv("LISTEN_PID"));
 }
 
