@@ -2,7 +2,8 @@
  *
  * Order: lock, collect the dead, look (facts), plan, write the lease, and only then may anything on
  * the host change. The record in the lease says what will be done before it is done; whoever finds
- * the lease without its lock can take everything back. What must not happen: a change that no
+ * the lease without its lock can take everything back. A jail without business on the host needs no
+ * lock, and its lease is written while init is at work. What must not happen: a change that no
  * lease tells of, or two jails that look before one of them has written. */
 #include "claim.h"
 
@@ -210,30 +211,13 @@ static int make_record(struct claim *claim, const struct policy *policy, const c
     return result < 0 ? result : note_sysctls(claim, error);
 }
 
-/* One attempt, under the lock. -EAGAIN: something is in the way that is about to go. */
-static int attempt(struct claim *claim, const struct policy *policy, bool privileged,
-                   const char *command, struct diags *diags, struct error *error)
+/* Record and lease. -EAGAIN: a jail that is about to end has our name. */
+static int write_lease(struct claim *claim, const struct policy *policy, const char *command,
+                       struct error *error)
 {
     bool is_ending = false;
-    int result = look(claim, privileged, error);
+    int result = make_record(claim, policy, command, error);
 
-    if (result == 0 && claim->host)
-        result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
-    else if (result == 0 && policy_relays_to_host(policy))
-        result = facts_collect_addresses(claim->facts, error);
-    if (result < 0)
-        return result;
-    result = plan_build(policy, claim->facts, diags, &claim->plan);
-    if (result < 0)
-        return result == -EAGAIN || result == -ENOLINK ? result : -EINVAL;
-    result = peers_open(claim->plan, &claim->peers, error);
-    if (result == 0)
-        result = peers_names_free(claim->plan, claim->peers, error);
-    if (result == 0)
-        result = joined_open(claim->plan, &claim->join_fd, error);
-    if (result < 0)
-        return result == -EINVAL ? -EIO : result;
-    result = make_record(claim, policy, command, error);
     if (result < 0)
         return result == -EINVAL ? -EIO : result;
     if (!claim->directory)
@@ -250,6 +234,31 @@ static int attempt(struct claim *claim, const struct policy *policy, bool privil
         return 0;
     }
     return result == -EINVAL ? -EIO : result;
+}
+
+/* One attempt, under the lock. -EAGAIN: something is in the way that is about to go. */
+static int attempt(struct claim *claim, const struct policy *policy, bool privileged,
+                   const char *command, struct diags *diags, struct error *error)
+{
+    int result = look(claim, privileged, error);
+
+    if (result == 0 && claim->host)
+        result = facts_collect_forward(claim->host, plan_may_forward(policy), claim->facts, error);
+    else if (result == 0 && policy_relays_to_host(policy))
+        result = facts_collect_addresses(claim->facts, error);
+    if (result < 0)
+        return result;
+    result = plan_build(policy, claim->facts, diags, &claim->plan);
+    if (result < 0)
+        return result == -EAGAIN || result == -ENOLINK ? result : -EINVAL;
+    result = peers_open(claim->plan, &claim->peers, error);
+    if (result == 0)
+        result = peers_names_free(claim->plan, claim->peers, error);
+    if (result == 0)
+        result = joined_open(claim->plan, &claim->join_fd, error);
+    if (result < 0 || !claim->host)
+        return result == -EINVAL ? -EIO : result;
+    return write_lease(claim, policy, command, error);
 }
 
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
@@ -293,6 +302,25 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
         result = 0;
     }
     return result;
+}
+
+int claim_list(struct claim *claim, const struct policy *policy, const char *command,
+               struct error *error)
+{
+    int64_t start_ms = clock_now_ms();
+    int result;
+
+    if (claim->host)
+        return 0; /* claim_take() has done it */
+    for (;;) {
+        result = write_lease(claim, policy, command, error);
+        if (result != -EAGAIN)
+            return result;
+        if (clock_now_ms() >= start_ms + ENDING_TIMEOUT_MS)
+            return error->code = -EBUSY;
+        *error = (struct error){0};
+        (void)usleep(ENDING_POLL_MS * 1000); /* an early wake-up only looks again */
+    }
 }
 
 int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,

@@ -22,13 +22,18 @@ struct claim {
     char name[JAIL_NAME_MAX + 1];
 };
 
-/* Takes the pool's lock (with privilege), cleans up after dead jails, makes plan and record, and
- * writes the lease. Waits up to 2 s for what a jail that is ending still holds, and up to 5 s for a
- * jail that a cable leads to. The lock stays held when the plan changes the host, or another jail:
- * claim_unlock() when the changes are made. -EINVAL: the
+/* Takes the pool's lock (with privilege), cleans up after dead jails, makes the plan and, for a
+ * jail that has business on the host, record and lease. Waits up to 2 s for what a jail that is
+ * ending still holds, and up to 5 s for a jail that a cable leads to. The lock stays held when the
+ * plan changes the host, or another jail: claim_unlock() when the changes are made. -EINVAL: the
  * errors are in diags; else *error. */
 int claim_take(struct claim *claim, const struct policy *policy, bool privileged,
                const char *command, struct diags *diags, struct error *error);
+
+/* Record and lease of a jail that has none yet: the command must not run before. Waits up to 2 s
+ * for a name that a jail which is ending still holds. Errors as those of claim_take(). */
+int claim_list(struct claim *claim, const struct policy *policy, const char *command,
+               struct error *error);
 
 /* Looks and plans without lock and lease: for dry runs. Privilege is taken as given. */
 int claim_look(struct claim *claim, const struct policy *policy, struct diags *diags,

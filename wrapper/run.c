@@ -131,6 +131,11 @@ static void forget_in_init(void *context)
     claim->record = NULL;
 }
 
+static const char *command_name(const struct options *options)
+{
+    return options->named ? "" : options->command[0];
+}
+
 static int start_init(struct run *run)
 {
     struct jail_setup setup = {
@@ -156,6 +161,11 @@ static int start_init(struct run *run)
     if (result < 0)
         return result;
     run->has_jail = true;
+    result = claim_list(&run->claim, run->policy, command_name(run->options), &run->error);
+    if (result == 0)
+        result = jail_open(&run->jail, &setup, &run->error);
+    if (result < 0)
+        return result;
     struct jail_sockets sockets = {.route_fd = run->jail.route_fd,
                                    .nft_fd = run->jail.nft_fd,
                                    .netns_fd = run->jail.netns_fd,
@@ -567,8 +577,8 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         return dry_run(&run);
     if (!options->named)
         warn_uid0(&run);
-    result = claim_take(&run.claim, policy, run.privileged,
-                        options->named ? "" : options->command[0], diags, &run.error);
+    result =
+        claim_take(&run.claim, policy, run.privileged, command_name(options), diags, &run.error);
     if (result < 0)
         return fail(&run, EXIT_NETJAIL_FAILED);
     if (diags->list_count > 0 && !options->quiet)
