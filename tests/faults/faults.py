@@ -2,6 +2,7 @@
 """Makes single system calls of netjail fail, or kills its processes there; judges what becomes of the jail.
 
     faults.py --work DIR [--seconds N] [--seed N] [--kinds fail,kill,lie] [--modes A,B] [--only MODE:KIND:ROLE:NUMBER:ERRNO]
+        [--shard I/N]       one of N parts, which together are all: for hosts of their own, side by side
         [--refuse CALLS]    only calls of these names inside the jail before the command runs, with EPERM: it must not
                             run, whatever the probe says
 
@@ -44,9 +45,9 @@ LIES = set("""capset prctl seccomp setresuid setresgid setgroups mount mount_set
     fchown mkdir chdir setpgid unlink umount2 pivot_root dup2 dup3 fcntl getdents64""".split())
 
 
-def shuffled(cases, seed):
-    """In an order that hangs on what a case is and not on its number: one more call leaves the others' order as it was, so
-    that a run as long as the last one visits the same."""
+def shuffled(cases, seed, shard):
+    """The shard's, in an order that hangs on what a case is and not on its number: one more call leaves the others' order
+    and shards as they were, so that a run as long as the last one visits the same."""
     counts, nth = collections.Counter(), {}
     for _, name, _, role, number, call, _ in cases:
         if (name, role, number) not in nth:
@@ -56,7 +57,8 @@ def shuffled(cases, seed):
     def place(case):
         _, name, kind, role, number, call, code = case
         return hashlib.sha256(f"{seed} {name} {kind} {role} {call} {nth[name, role, number]} {code}".encode()).digest()
-    return sorted(cases, key=place)
+    index, count = map(int, shard.split("/"))
+    return sorted((case for case in cases if place(case)[-1] % count == index - 1), key=place)
 
 
 class Harness:
@@ -261,7 +263,8 @@ class Harness:
             self.visit(name, kind, role, number, "?", int(code))
             return
         modes = self.options.modes.split(",") if self.options.modes else MODES
-        cases = shuffled([case for name in modes for case in self.cases(name)], self.options.seed)
+        cases = shuffled([case for name in modes for case in self.cases(name)], self.options.seed,
+                         self.options.shard)
         if not self.options.seconds:  # all, one mode after the other, what finds most first
             cases.sort(key=lambda case: case[:2])
         end = time.monotonic() + (self.options.seconds or 10**9)
@@ -289,6 +292,7 @@ def main():
     parser.add_argument("--modes", default="")
     parser.add_argument("--only", default="")
     parser.add_argument("--refuse", default="")
+    parser.add_argument("--shard", default="1/1")
     harness = Harness(parser.parse_args())
     if not shutil.which("nft"):
         sys.exit("nft is not installed")

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Fails closed: while single system calls of netjail fail, or its processes are killed at one, the jail is as strong as
 # ever or the command does not run, and nothing is left. tests/faults does it; here a random sample for FAULTS_SECONDS
-# (40), or with FAULTS_SECONDS=0 every call in every mode (`make check-faults`). A failure names its case for --only.
+# (40), or with FAULTS_SECONDS=0 every call in every mode (`make check-faults`), of which FAULTS_SHARD=I/N is one of N parts.
+# A failure names its case for --only.
 . "$(dirname "$0")/lib.sh"
 
-: "${FAULTS_SECONDS:=40}" "${FAULTS_SEED:=1}"
-export FAULTS_SECONDS FAULTS_SEED TEST_TIMEOUT=$((FAULTS_SECONDS > 0 ? FAULTS_SECONDS + 80 : 14400))
+: "${FAULTS_SECONDS:=40}" "${FAULTS_SEED:=1}" "${FAULTS_SHARD:=1/1}"
+export FAULTS_SECONDS FAULTS_SEED FAULTS_SHARD TEST_TIMEOUT=$((FAULTS_SECONDS > 0 ? FAULTS_SECONDS + 80 : 14400))
 FAULTS=$LIVE_DIR/../faults
 
 case $(uname -m) in
@@ -38,7 +39,7 @@ faults() { # faults ARGS...: what faults.py says, which is shown when it is ever
     [ "$status" -eq 0 ] || fail "$out $err"
 }
 
-both_every_call() { faults --seconds "$FAULTS_SECONDS"; }
+both_every_call() { faults --seconds "$FAULTS_SECONDS" --shard "$FAULTS_SHARD"; }
 
 # Each item of the self-test sabotaged: the call says that it worked, and nothing was done.
 both_calls_that_lie() { faults --kinds lie --modes plain; }
