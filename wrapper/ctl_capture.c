@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -203,6 +204,27 @@ static int open_socket(struct capture *capture, const struct found_jail *found,
     return bind_socket(capture, interface, error);
 }
 
+/* Packets are secrets: a file that somebody else has put there, or that others may read, is none
+ * for them. A pipe by name is what its maker wants. */
+static int open_file(struct capture *capture, const char *file, struct error *error)
+{
+    struct stat state;
+    cleanup_fd int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+    if (fd < 0 || fstat(fd, &state) < 0)
+        return error_errno(error, -errno, "cannot write '%s'", file);
+    if (S_ISREG(state.st_mode) && state.st_uid != geteuid()) {
+        (void)error_set(error, -EPERM, "'%s' belongs to user %u, who could read the packets", file,
+                        (unsigned)state.st_uid);
+        error_hint(error, "write to a file that is not there yet");
+        return -EPERM;
+    }
+    if (S_ISREG(state.st_mode) && (fchmod(fd, 0600) < 0 || ftruncate(fd, 0) < 0))
+        return error_errno(error, -errno, "cannot write '%s'", file);
+    capture->out_fd = take_fd(&fd);
+    return 0;
+}
+
 static int open_output(struct capture *capture, const char *file, struct error *error)
 {
     sigset_t set;
@@ -228,8 +250,7 @@ static int open_output(struct capture *capture, const char *file, struct error *
         }
         return 0;
     }
-    capture->out_fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    return capture->out_fd < 0 ? error_errno(error, -errno, "cannot write '%s'", file) : 0;
+    return open_file(capture, file, error);
 }
 
 int ctl_capture(const struct ctl_options *options)

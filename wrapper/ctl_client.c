@@ -11,6 +11,7 @@
 #include "jail/packet.h"
 #include "jail/request.h"
 #include "kernel/lease_socket.h"
+#include "kernel/netns.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -238,12 +239,36 @@ int jail_answer(int fd, const struct record *record, int *ret_fd, struct error *
     return error_set(error, -EPROTO, "jail '%s' ended before it answered", record->name);
 }
 
+/* A user's supervisor can hand over any namespace that he can open, the host's among them: what is
+ * then counted or captured would not be the jail's. */
+static int namespace_check(const struct found_jail *found, int netns_fd, struct error *error)
+{
+    const struct record *record = found->record;
+    uid_t owner = 0;
+    int code = netns_owner(netns_fd, &owner);
+    bool is_his = code == 0 && owner == record->uid;
+
+    if (code != -EINVAL && (is_his || !found->is_users) && netns_is_host(netns_fd) == 0)
+        return 0;
+    return error_set(error, -EPERM,
+                     "the supervisor of jail '%s' (%d of user %u) hands over a network that is not "
+                     "the jail's",
+                     record->name, (int)record->pid, record->uid);
+}
+
 int jail_namespace(const struct found_jail *found, int *ret_fd, struct error *error)
 {
     cleanup_fd int fd = -1;
+    cleanup_fd int netns_fd = -1;
     int result = jail_connect(found, &fd, error);
 
     if (result == 0)
         result = jail_request(fd, REQUEST_NAMESPACE, NULL, 0, error);
-    return result < 0 ? result : jail_answer(fd, found->record, ret_fd, error);
+    if (result == 0)
+        result = jail_answer(fd, found->record, &netns_fd, error);
+    if (result == 0)
+        result = namespace_check(found, netns_fd, error);
+    if (result == 0)
+        *ret_fd = take_fd(&netns_fd);
+    return result;
 }

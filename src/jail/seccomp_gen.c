@@ -19,6 +19,7 @@
 #include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/uinput.h>
+#include <linux/userfaultfd.h>
 #include <linux/vhost.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -164,12 +165,16 @@ static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, VHOST_SET_OWNER);
     /* /dev/uinput, where the one at the screen has it, types for whoever sits there. */
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, UI_DEV_CREATE);
+    refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, USERFAULTFD_IOC_NEW); /* by its device */
     if (shared) {
         /* A limit of CPU time that is over is a SIGKILL, which no Landlock scope stops. */
         struct scmp_arg_cmp others = argument(0, SCMP_CMP_NE, 0);
 
         refuse(filter, EPERM, trace);
         rule(filter, SCMP_ACT_ERRNO(EPERM), "prlimit64", 1, &others);
+    } else {
+        /* Init has the command's identity; what it may open and fork is the jail's. */
+        refuse_masked(filter, EPERM, "prlimit64", 0, LOW_32_BITS, 1);
     }
     if (namespaces)
         return;

@@ -93,6 +93,16 @@ int netns_is_host(int netns_fd)
     return own < 0 ? own : own == 1 || first == 1;
 }
 
+int netns_owner(int netns_fd, uid_t *ret_owner)
+{
+    if (ioctl(netns_fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+        return -EINVAL;
+    cleanup_fd int user_fd = ioctl(netns_fd, NS_GET_USERNS);
+    if (user_fd < 0)
+        return errno == EINVAL ? -EPERM : -errno;
+    return ioctl(user_fd, NS_GET_OWNER_UID, ret_owner) < 0 ? -EPERM : 0;
+}
+
 int netns_open_named(const char *name, int *ret_fd, struct error *error)
 {
     char path[128];

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/uinput.h>
+#include <linux/userfaultfd.h>
 #include <linux/vhost.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -284,6 +285,9 @@ static void attack_calls(void)
     TRY("bpf", SYS_bpf, 0, (long)low, 128);
     TRY("perf_event_open", SYS_perf_event_open, (long)low, 0, -1, -1, 0);
     TRY("userfaultfd", SYS_userfaultfd, 1);
+    TRY("prlimit(init)", SYS_prlimit64, 1, RLIMIT_NOFILE, 0, (long)low);
+    TRY("prlimit(init + garbage)", SYS_prlimit64, 1 | GARBAGE, RLIMIT_NOFILE, 0, (long)low);
+    TRY32("prlimit(init)", 340, 1, RLIMIT_NOFILE, 0, (long)low);
     TRY("process_vm_readv", SYS_process_vm_readv, getpid(), 0, 0, 0, 0, 0);
     TRY("open_by_handle_at", SYS_open_by_handle_at, AT_FDCWD, (long)low, 0);
     TRY("syslog", SYS_syslog, 3, (long)low, 100);
@@ -369,18 +373,24 @@ static void attack_guest(void)
 
 /* A keyboard of one's own types for whoever sits at the screen. Few machines let everybody have
  * one; the filter must answer whatever the descriptor is. */
-static void attack_keyboard(void)
+static void attack_request(const char *device, const char *name, long request)
 {
     static const long garbage[] = {0, GARBAGE};
-    int fd = open("/dev/uinput", O_RDWR);
+    int fd = open(device, O_RDWR);
 
     if (fd < 0)
         fd = open("/dev/null", O_RDWR);
     for (size_t i = 0; i < LENGTH(garbage); i++) {
-        long result = syscall(SYS_ioctl, fd, UI_DEV_CREATE | garbage[i]);
+        long result = syscall(SYS_ioctl, fd, request | garbage[i]);
 
-        must_fail(result < 0 && errno == EPERM ? -1 : 0, "UI_DEV_CREATE");
+        must_fail(result < 0 && errno == EPERM ? -1 : 0, "%s", name);
     }
+}
+
+static void attack_keyboard(void)
+{
+    attack_request("/dev/uinput", "UI_DEV_CREATE", UI_DEV_CREATE);
+    attack_request("/dev/userfaultfd", "USERFAULTFD_IOC_NEW", USERFAULTFD_IOC_NEW);
 }
 
 /* Signals by way of a file that has an owner. Whether they arrive the victim tells. */

@@ -42,6 +42,23 @@ both_loopback() {
     end_jail own
 }
 
+# A file that somebody else has laid there would show him the packets; one of our own shows them to nobody else.
+root_file_of_somebody_else() {
+    serve_in_jail own "$(printf 'name own\n' | policy own)" tcp 127.0.0.1 7000
+    echo before > "$T/theirs.pcap"
+    chown "$TEST_UID" "$T/theirs.pcap"
+    assert_status 4 timeout 5 "$NETJAILCTL" capture -w "$T/theirs.pcap" own
+    assert_contains "$err" "belongs to user $TEST_UID"
+    assert_equal "$(cat "$T/theirs.pcap")" before
+    head -c 10000 /dev/zero > "$T/ours.pcap"
+    chmod 666 "$T/ours.pcap"
+    "$NETJAILCTL" capture -w "$T/ours.pcap" own 2> "$T/capture.err" &
+    CAPTURE=$!
+    wait_for 5 eval '[ "$(stat -c "%a %s" "$T/ours.pcap")" = "600 24" ]'
+    end_capture
+    end_jail own
+}
+
 root_link_and_nobody_else() {
     policy left > /dev/null << 'END'
 network nb { address 10.99.0.1/24; address fd00:99:1::1/64; nat }

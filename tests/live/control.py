@@ -4,6 +4,7 @@
 The messages are those of src/jail/request.h: a request is magic and kind, an answer kind and value.
 """
 import array
+import fcntl
 import os
 import socket
 import struct
@@ -152,7 +153,30 @@ def pose(path):
         print("got descriptors" if ancillary else "got nothing", flush=True)
 
 
+def lie(path, namespace):
+    """A supervisor of our own making, as the lease beside the socket says, that hands over another network."""
+    start = open("/proc/self/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[19]
+    cookie = socket.socket().getsockopt(socket.SOL_SOCKET, 71, 8) # SO_NETNS_COOKIE
+    record = ["netjail-record 1", "name liar", f"pid {os.getpid()}", f"pid-start {start}", f"uid {os.getuid()}", "started 1",
+              f"netns-cookie {struct.unpack('Q', cookie)[0]}", f"netns-inode {os.stat('/proc/self/ns/net').st_ino}",
+              "state running", "rules none", "policy -", "command liar", "end", ""]
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.bind(path)
+    s.listen(8)
+    lease = os.open(path.removesuffix(".sock") + ".lease", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lease, fcntl.LOCK_EX)
+    os.write(lease, "\n".join(record).encode())
+    other = os.open(namespace, os.O_RDONLY)
+    print("ready", flush=True)
+    while True:
+        client, _ = s.accept()
+        client.recvmsg(64, socket.CMSG_SPACE(64))
+        send(client, struct.pack("Ii", 1, 0), [other])
+
+
 def main():
+    if sys.argv[1] == "lie":
+        lie(*sys.argv[2:])
     attack, path = sys.argv[1:3]
     if attack == "try":
         for path in sys.argv[2:]:

@@ -166,4 +166,27 @@ both_impostor() {
     end_jail other
 }
 
+# A user's supervisor hands root the host's network, or that of root's own jail, in the place of his jail's.
+root_lying_supervisor() {
+    local state=/run/user/$TEST_UID/netjail network
+    mkdir -p "$state"
+    chown -R "$TEST_UID:$TEST_UID" "/run/user/$TEST_UID"
+    chmod 700 "/run/user/$TEST_UID" "$state"
+    assert_status 0 "$NETJAILCTL" create named
+    for network in /proc/self/ns/net /run/netns/named /run/netns/outside /proc/self/ns/uts /etc/passwd; do
+        rm -f "$state"/liar.* "$T/lies"
+        setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups /usr/bin/python3 "$LIVE_DIR/control.py" lie "$state/liar.sock" "$network" > "$T/lies" &
+        remember_process $!
+        wait_for_file "$T/lies"
+        run timeout 3 "$NETJAILCTL" capture -w "$T/pcap" liar
+        assert_equal "$status" 4 "capture in $network: $err"
+        assert_contains "$err" "a network that is not the jail's"
+        [ ! -e "$T/pcap" ] || fail "packets of $network"
+        run "$NETJAILCTL" status liar
+        assert_contains "$err" "a network that is not the jail's"
+        stop_processes
+    done
+    assert_status 0 "$NETJAILCTL" delete named
+}
+
 run_tests "$@"
