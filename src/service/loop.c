@@ -2,9 +2,13 @@
  * tasks that were deferred before this round began, fire due timers. A task that defers itself
  * again runs in the next round, so that no connection can keep the others from theirs.
  *
+ * Before it sleeps it may poll: a source that is expected to have something at once is asked
+ * directly, as long as its budget allows (poll_budget.c), and epoll now and then.
+ *
  * What must not happen: a callback on an object that another callback of the same round has freed.
- * loop_unwatch() therefore blanks what epoll has already reported, and the list of tasks is cut off
- * before it is run. No privilege. */
+ * loop_unwatch() therefore blanks what epoll has already reported and ends the expectation, and the
+ * list of tasks is cut off before it is run. Nor that an expected source which always has something
+ * keeps the others waiting, or that a loop without work does not sleep. No privilege. */
 #include "service/loop.h"
 
 #include "base/cleanup.h"
@@ -15,14 +19,25 @@
 #include <time.h>
 
 #define LOOP_EVENTS_MAX 128
+#define BLIND_US        200 /* so long at most is nobody but the expected source looked at */
 
 TAILQ_HEAD(timer_list, loop_timer);
 TAILQ_HEAD(task_list, loop_task);
 
+/* The source that should be the next to have something, since something was sent to it. */
+struct expectation {
+    struct loop_source *source; /* NULL: none */
+    struct poll_budget *budget;
+    uint64_t since_us;
+    bool is_new; /* since the source was asked */
+};
+
 struct loop {
     int epoll_fd;
     bool stopped;
-    uint64_t now_ms;
+    uint64_t now_us;
+    uint64_t looked_us; /* when epoll was last asked */
+    struct expectation expected;
     struct timer_list timers; /* a handful, not sorted */
     struct task_list tasks;
     struct task_list running; /* tasks of this round */
@@ -31,12 +46,17 @@ struct loop {
     int event_next;  /* the first that is not dispatched yet */
 };
 
-static uint64_t clock_ms(void)
+static uint64_t clock_us(void)
 {
     struct timespec now = {0};
 
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t loop_now_ms(const struct loop *loop)
+{
+    return loop->now_us / 1000;
 }
 
 int loop_new(struct loop **ret_loop, struct error *error)
@@ -55,7 +75,7 @@ int loop_new(struct loop **ret_loop, struct error *error)
     TAILQ_INIT(&loop->timers);
     TAILQ_INIT(&loop->tasks);
     TAILQ_INIT(&loop->running);
-    loop->now_ms = clock_ms();
+    loop->now_us = clock_us();
     *ret_loop = loop;
     return 0;
 }
@@ -81,6 +101,8 @@ int loop_watch(struct loop *loop, struct loop_source *source, uint32_t events)
 void loop_forget(struct loop *loop, struct loop_source *source)
 {
     source->watched = false;
+    if (loop->expected.source == source)
+        loop->expected.source = NULL;
     for (int i = loop->event_next; i < loop->event_count; i++) {
         if (loop->events[i].data.ptr == source)
             loop->events[i].data.ptr = NULL;
@@ -115,7 +137,7 @@ void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms)
     if (!timer->armed)
         TAILQ_INSERT_TAIL(&loop->timers, timer, entry);
     timer->armed = true;
-    timer->due_ms = loop->now_ms + delay_ms;
+    timer->due_ms = loop_now_ms(loop) + delay_ms;
 }
 
 void loop_disarm(struct loop *loop, struct loop_timer *timer)
@@ -157,9 +179,10 @@ void loop_cancel(struct loop *loop, struct loop_task *task)
         TAILQ_REMOVE(&loop->tasks, task, entry);
 }
 
-uint64_t loop_now_ms(const struct loop *loop)
+void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budget *budget)
 {
-    return loop->now_ms;
+    if (source->watched)
+        loop->expected = (struct expectation){source, budget, loop->now_us, true};
 }
 
 static int next_timeout(const struct loop *loop, int timeout_ms)
@@ -171,12 +194,19 @@ static int next_timeout(const struct loop *loop, int timeout_ms)
         return 0;
     TAILQ_FOREACH(timer, &loop->timers, entry)
     {
-        uint64_t left = timer->due_ms > loop->now_ms ? timer->due_ms - loop->now_ms : 0;
+        uint64_t left = timer->due_ms > loop_now_ms(loop) ? timer->due_ms - loop_now_ms(loop) : 0;
 
         if (left < best)
             best = left;
     }
     return best == UINT64_MAX ? -1 : best > INT_MAX ? INT_MAX : (int)best;
+}
+
+/* Before the source is called: it may end, or be expected anew. */
+static void expected_came(struct loop *loop)
+{
+    poll_budget_came(loop->expected.budget, loop->now_us - loop->expected.since_us);
+    loop->expected.source = NULL;
 }
 
 static void run_events(struct loop *loop)
@@ -185,8 +215,11 @@ static void run_events(struct loop *loop)
         const struct epoll_event *event = &loop->events[loop->event_next++];
         struct loop_source *source = event->data.ptr;
 
-        if (source)
-            source->ready(source->context, event->events);
+        if (!source)
+            continue;
+        if (source == loop->expected.source)
+            expected_came(loop);
+        source->ready(source->context, event->events);
     }
     loop->event_next = loop->event_count = 0;
 }
@@ -210,26 +243,71 @@ static void run_timers(struct loop *loop)
     struct loop_timer *timer = TAILQ_FIRST(&loop->timers);
 
     while (timer) {
-        if (timer->due_ms > loop->now_ms) {
+        if (timer->due_ms > loop_now_ms(loop)) {
             timer = TAILQ_NEXT(timer, entry);
             continue;
         }
         loop_disarm(loop, timer);
         timer->due(timer->context);
-        if (timer->armed && timer->due_ms <= loop->now_ms)
-            timer->due_ms = loop->now_ms + 1;
+        if (timer->armed && timer->due_ms <= loop_now_ms(loop))
+            timer->due_ms = loop_now_ms(loop) + 1;
         timer = TAILQ_FIRST(&loop->timers);
     }
 }
 
+static int ask_epoll(struct loop *loop, int timeout_ms)
+{
+    int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, timeout_ms);
+
+    loop->now_us = loop->looked_us = clock_us();
+    return count;
+}
+
+static bool may_poll(const struct loop *loop, int timeout_ms)
+{
+    return loop->expected.source && next_timeout(loop, timeout_ms) != 0 &&
+           poll_budget_window_us(loop->expected.budget) > 0;
+}
+
+/* Asks the expected source again and again, and epoll from time to time. Returns what epoll_wait()
+ * does; 0 with *ret_came when the source had something, which is done then. */
+static int poll_expected(struct loop *loop, bool *ret_came)
+{
+    const struct expectation expected = loop->expected;
+    uint64_t end_us = clock_us() + poll_budget_window_us(expected.budget);
+
+    do {
+        int count;
+
+        loop->now_us = clock_us();
+        count = loop->now_us - loop->looked_us < BLIND_US ? 0 : ask_epoll(loop, 0);
+        if (count != 0)
+            return count;
+        loop->expected.is_new = false;
+        *ret_came = expected.source->take(expected.source->context);
+        if (*ret_came) {
+            poll_budget_came(expected.budget, loop->now_us - expected.since_us);
+            if (!loop->expected.is_new)
+                loop->expected.source = NULL;
+            return 0;
+        }
+        if (loop->expected.source != expected.source)
+            return 0; /* it has been closed */
+    } while (loop->now_us < end_us);
+    poll_budget_missed(expected.budget);
+    loop->expected.source = NULL;
+    return 0;
+}
+
 int loop_round(struct loop *loop, int timeout_ms, struct error *error)
 {
-    int count =
-        epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, next_timeout(loop, timeout_ms));
+    bool came = false;
+    int count = may_poll(loop, timeout_ms) ? poll_expected(loop, &came) : 0;
 
+    if (count == 0 && !came)
+        count = ask_epoll(loop, next_timeout(loop, timeout_ms));
     if (count < 0 && errno != EINTR)
         return error_errno(error, -errno, "cannot wait for events");
-    loop->now_ms = clock_ms();
     loop->event_next = 0;
     loop->event_count = count < 0 ? 0 : count;
     run_events(loop);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/diag.h"
+#include "service/poll_budget.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,6 +15,8 @@ struct loop;
 struct loop_source {
     int fd; /* the owner's; must be closed after loop_unwatch() */
     void (*ready)(void *context, uint32_t events); /* events: EPOLLIN, ... (epoll_ctl(2)) */
+    bool (*take)(
+        void *context); /* only of one that is expected: takes what is there, if anything */
     void *context;
     bool watched;
 };
@@ -50,6 +53,11 @@ void loop_forget(struct loop *loop, struct loop_source *source);
  * reported again. 0 or a negative errno: `from` watches on. */
 int loop_hand_over(struct loop *loop, struct loop_source *from, struct loop_source *to,
                    uint32_t events);
+
+/* This source should be the next to have something, and soon: when the budget allows, the next
+ * round asks it with take() instead of sleeping at once. The budget outlives the source; it learns
+ * from each time. Nothing happens where the source is not watched. */
+void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budget *budget);
 
 /* (Re)arms the timer `delay_ms` from now. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms);

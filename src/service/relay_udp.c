@@ -67,7 +67,7 @@ struct reply {
 
 struct relay_udp_listener {
     struct relay_udp *relay;
-    int fd;
+    struct loop_source source;
 };
 
 /* Compared with memcmp: zeroed before it is filled. */
@@ -106,8 +106,10 @@ struct relay_udp {
     struct relayed_list ages; /* longest idle first */
     struct reply_tree replies;
     struct loop_timer timer;
-    struct loop_source listeners[LISTENERS_MAX]; /* each with a struct relay_udp_listener */
-    struct relay_udp_listener contexts[LISTENERS_MAX];
+    struct poll_budget answers;  /* from outside */
+    struct poll_budget requests; /* the next from the jail, after an answer */
+    struct loop_source *asked;   /* the listener that had the last one */
+    struct relay_udp_listener listeners[LISTENERS_MAX];
     size_t listeners_count;
     struct relay_udp_batch batch;
 };
@@ -254,24 +256,35 @@ static void answer(struct relayed *flow, int count)
     }
 }
 
-static void outer_ready(void *context, uint32_t events)
+/* True: something came, be it a refusal. */
+static bool outer_take(void *context)
 {
     struct relayed *flow = context;
     struct relay_udp *relay = flow->relay;
     int count;
 
-    (void)events; /* level-triggered: what is left comes again; receiving tells errors, too */
     if (flow->reply->fd < 0) {
         loop_unwatch(relay->loop, &flow->outer); /* watched again when it is there */
-        return;
+        return false;
     }
     count = batch_receive(&relay->batch, flow->outer.fd, false);
-    if (count < 0 && is_refusal(errno))
-        outer_failed(flow, errno);
-    if (count <= 0)
-        return;
+    if (count <= 0) {
+        bool refused = count < 0 && is_refusal(errno);
+
+        if (refused)
+            outer_failed(flow, errno);
+        return refused;
+    }
     touch(flow);
     answer(flow, count);
+    loop_expect(relay->loop, relay->asked, &relay->requests);
+    return true;
+}
+
+static void outer_ready(void *context, uint32_t events)
+{
+    (void)events; /* level-triggered: what is left comes again; receiving tells errors, too */
+    (void)outer_take(context); /* the same */
 }
 
 static void watch_outer(struct relayed *flow)
@@ -380,7 +393,8 @@ static struct relayed *flow_new(struct relay_udp *relay, const struct relayed_ke
     flow->key = *key;
     flow->relay = relay;
     flow->targets = *targets;
-    flow->outer = (struct loop_source){.fd = -1, .ready = outer_ready, .context = flow};
+    flow->outer =
+        (struct loop_source){.fd = -1, .ready = outer_ready, .take = outer_take, .context = flow};
     flow->used_ms = loop_now_ms(relay->loop);
     RB_INSERT(relayed_tree, &relay->flows, flow);
     TAILQ_INSERT_TAIL(&relay->ages, flow, age);
@@ -432,8 +446,10 @@ static void carry(struct relay_udp *relay, const struct relayed_key *key, const 
         outer_failed(flow, errno);
         return;
     }
-    if (send(flow->outer.fd, datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (send(flow->outer.fd, datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+        loop_expect(relay->loop, &flow->outer, &relay->answers);
         return;
+    }
     /* Often the refusal of the datagram before; then this one was not sent. */
     if (is_refusal(errno))
         outer_failed(flow, errno);
@@ -469,30 +485,37 @@ static bool read_key(struct relay_udp_batch *batch, int i, struct relayed_key *k
            key->source_port != 0 && read_destination(header, key) && key->port != 0;
 }
 
-static void listener_ready(void *context, uint32_t events)
+static bool listener_take(void *context)
 {
-    const struct relay_udp_listener *listener = context;
+    struct relay_udp_listener *listener = context;
     struct relay_udp *relay = listener->relay;
-    int count = batch_receive(&relay->batch, listener->fd, true);
+    int count = batch_receive(&relay->batch, listener->source.fd, true);
 
-    (void)events; /* level-triggered: what is left comes again */
+    relay->asked = &listener->source;
     for (int i = 0; i < count; i++) {
         struct relayed_key key;
 
         if (read_key(&relay->batch, i, &key))
             carry(relay, &key, relay->batch.datagrams[i], relay->batch.headers[i].msg_len);
     }
+    return count > 0;
+}
+
+static void listener_ready(void *context, uint32_t events)
+{
+    (void)events; /* level-triggered: what is left comes again */
+    (void)listener_take(context);
 }
 
 int relay_udp_listen(struct relay_udp *relay, int fd, struct error *error)
 {
-    struct relay_udp_listener *listener = &relay->contexts[relay->listeners_count];
-    struct loop_source *source = &relay->listeners[relay->listeners_count];
+    struct relay_udp_listener *listener = &relay->listeners[relay->listeners_count];
 
-    *listener = (struct relay_udp_listener){relay, fd};
-    *source = (struct loop_source){.fd = fd, .ready = listener_ready, .context = listener};
+    *listener = (struct relay_udp_listener){
+        .relay = relay,
+        .source = {.fd = fd, .ready = listener_ready, .take = listener_take, .context = listener}};
     relay->listeners_count++;
-    if (loop_watch(relay->loop, source, EPOLLIN) < 0)
+    if (loop_watch(relay->loop, &listener->source, EPOLLIN) < 0)
         return error_set(error, -EIO, "cannot watch descriptor %d", fd);
     return 0;
 }
@@ -528,7 +551,7 @@ void relay_udp_free(struct relay_udp *relay)
     while ((flow = TAILQ_FIRST(&relay->ages)))
         flow_end(flow);
     while (relay->listeners_count > 0) {
-        struct loop_source *source = &relay->listeners[--relay->listeners_count];
+        struct loop_source *source = &relay->listeners[--relay->listeners_count].source;
 
         loop_unwatch(relay->loop, source);
         (void)close(source->fd); /* datagrams: nothing is owed */

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -148,6 +149,129 @@ static void test_timer_cannot_stop_the_round(void **state)
     loop_free(loop);
 }
 
+/* A source that epoll never reports, and that has something `most` times. */
+struct asked {
+    struct loop *loop;
+    struct loop_source source;
+    struct poll_budget budget;
+    int taken;
+    int most;
+    bool closes; /* instead */
+    bool again;  /* is expected anew each time */
+    int fds[2];
+};
+
+static bool take(void *context)
+{
+    struct asked *asked = context;
+
+    asked->taken++;
+    if (asked->closes)
+        loop_unwatch(asked->loop, &asked->source);
+    if (asked->taken > asked->most)
+        return false;
+    if (asked->again)
+        loop_expect(asked->loop, &asked->source, &asked->budget);
+    return true;
+}
+
+static void ready_asked(void *context, uint32_t events)
+{
+    (void)context;
+    (void)events;
+    fail();
+}
+
+/* Expected, with a budget that has seen enough quick answers. */
+static void expect_asked(struct asked *asked)
+{
+    asked->loop = loop_or_fail();
+    asked->source = (struct loop_source){.ready = ready_asked, .take = take, .context = asked};
+    assert_int_equal(pipe(asked->fds), 0);
+    asked->source.fd = asked->fds[0];
+    for (int i = 0; poll_budget_window_us(&asked->budget) == 0; i++) {
+        assert_true(i < 1000);
+        poll_budget_came(&asked->budget, 1);
+    }
+    assert_int_equal(loop_watch(asked->loop, &asked->source, EPOLLIN), 0);
+    loop_expect(asked->loop, &asked->source, &asked->budget);
+}
+
+static void end_asked(struct asked *asked)
+{
+    loop_unwatch(asked->loop, &asked->source);
+    close(asked->fds[0]);
+    close(asked->fds[1]);
+    loop_free(asked->loop);
+}
+
+static void test_expected_is_asked_before_sleeping(void **state)
+{
+    struct asked asked = {.most = 1};
+
+    (void)state;
+    expect_asked(&asked);
+    round_of(asked.loop, -1); /* for ever, when it were not asked */
+    assert_int_equal(asked.taken, 1);
+    round_of(asked.loop, 0); /* expected once: asked once */
+    round_of(asked.loop, 1);
+    assert_int_equal(asked.taken, 1);
+    end_asked(&asked);
+}
+
+static void test_polling_in_vain_ends(void **state)
+{
+    struct asked asked = {.most = 0};
+    int taken;
+
+    (void)state;
+    expect_asked(&asked);
+    round_of(asked.loop, 1);
+    taken = asked.taken;
+    assert_true(taken > 0);
+    assert_int_equal(poll_budget_window_us(&asked.budget), 0);
+    loop_expect(asked.loop, &asked.source, &asked.budget);
+    round_of(asked.loop, 1); /* sleeps */
+    assert_int_equal(asked.taken, taken);
+    end_asked(&asked);
+}
+
+static void test_closed_is_not_asked_again(void **state)
+{
+    struct asked asked = {.most = 0, .closes = true};
+
+    (void)state;
+    expect_asked(&asked);
+    round_of(asked.loop, 1);
+    assert_int_equal(asked.taken, 1);
+    loop_expect(asked.loop, &asked.source, &asked.budget); /* is not watched */
+    round_of(asked.loop, 1);
+    assert_int_equal(asked.taken, 1);
+    end_asked(&asked);
+}
+
+static void test_expected_does_not_starve_the_others(void **state)
+{
+    struct asked asked = {.most = INT_MAX, .again = true};
+    struct end other = {0};
+    int fds[2];
+
+    (void)state;
+    expect_asked(&asked);
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    other.source = (struct loop_source){.fd = fds[0], .ready = ready, .context = &other};
+    assert_int_equal(loop_watch(asked.loop, &other.source, EPOLLIN), 0);
+    while (other.calls == 0) {
+        assert_true(asked.taken < 100000); /* some thousand are enough */
+        round_of(asked.loop, -1);
+    }
+    loop_unwatch(asked.loop, &other.source);
+    close(fds[0]);
+    close(fds[1]);
+    end_asked(&asked);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +279,10 @@ int main(void)
         cmocka_unit_test(test_task_runs_once_a_round),
         cmocka_unit_test(test_task_cancelled_by_another),
         cmocka_unit_test(test_timer_cannot_stop_the_round),
+        cmocka_unit_test(test_expected_is_asked_before_sleeping),
+        cmocka_unit_test(test_polling_in_vain_ends),
+        cmocka_unit_test(test_closed_is_not_asked_again),
+        cmocka_unit_test(test_expected_does_not_starve_the_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
