@@ -21,7 +21,8 @@
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 
-#define QUIET (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define QUIET  (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define RFKILL "/dev/rfkill"
 
 /* Files through which uid 0 could change the host without any capability. (/proc/mtrr asks for
  * CAP_SYS_ADMIN itself.) */
@@ -181,6 +182,18 @@ static int nosuid_everywhere(struct error *error)
     return mount_check("/", ST_NOSUID, error);
 }
 
+/* Whoever sits at the screen may turn off the radio of the whole machine by a write(2). */
+static int radio_cover(struct error *error)
+{
+    if (access(RFKILL, F_OK) < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == EACCES
+                   ? 0 /* none, or out of reach */
+                   : error_errno(error, -errno, "cannot look at " RFKILL);
+    if (mount("/dev/null", RFKILL, NULL, MS_BIND, NULL) < 0)
+        return error_errno(error, -errno, "cannot hide " RFKILL);
+    return 0;
+}
+
 int files_setup(const struct jail_setup *setup, bool user_namespace, struct files *ret_files,
                 struct error *error)
 {
@@ -196,6 +209,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         status = proc_mount(error);
     if (status == 0)
         status = sys_mount(&ret_files->sys_kept, error);
+    if (status == 0)
+        status = radio_cover(error);
     name_files_look(setup, &names);
     if (status == 0 && policy->unix_sockets == UNIX_SOCKETS_MASKED) {
         status = masks_setup("/run", names.in_run[0] ? names.in_run : NULL, error);

@@ -24,10 +24,14 @@ root_host_sockets_are_hidden() {
     make_sockets /run/user/1000/bus /run/user/1000/podman/podman.sock /run/user/1000/wayland-0
     make_sockets /run/user/1000/{pulse/native,emacs/server,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock} /run/chrony/chronyd.sock
     make_sockets /run/user/1000/{gnupg/{S.dirmngr,S.gpg-agent,d.1/S.dirmngr},gvfsd/socket-1,.dbus-proxy/bus-1,snapd-session-agent.socket}
+    make_sockets /run/WSL/1_interop /run/{multipass_socket,cri-dockerd.sock,mullvad-vpn,netbird.sock,lldpd.socket}
+    make_sockets /run/user/1000/{shpool/shpool.socket,pueue_user.socket,kakoune/1,kitty-1}
     echo data > /run/app/file
     ln -s app /run/link
     for path in "${MASKED[@]}" /run/user/1000/{bus,podman,pulse,emacs,nvim.9.0,sway-ipc.1.sock,foot-wayland-1.sock} /run/chrony/chronyd.sock \
-        /run/user/1000/{gnupg/{S.dirmngr,d.1/S.dirmngr},gvfsd,.dbus-proxy,snapd-session-agent.socket}; do
+        /run/user/1000/{gnupg/{S.dirmngr,d.1/S.dirmngr},gvfsd,.dbus-proxy,snapd-session-agent.socket} \
+        /run/{WSL,multipass_socket,cri-dockerd.sock,mullvad-vpn,netbird.sock,lldpd.socket} \
+        /run/user/1000/{shpool,pueue_user.socket,kakoune,kitty-1}; do
         assert_status 1 "$NETJAIL" -q test -e "$path"
     done
     for path in /run/systemd/journal/socket /run/other.sock /run/user/1000/{wayland-0,gnupg/S.gpg-agent}; do
@@ -37,7 +41,18 @@ root_host_sockets_are_hidden() {
     assert_equal "$out" data
     assert_status 0 "$NETJAIL" -q -e 'unix-sockets host' test -S /run/docker.sock
     rm -rf /run/docker.sock /run/containerd /run/podman /run/crio /run/dbus /run/systemd /run/nscd \
-        /run/avahi-daemon /run/chrony /run/app /run/link /run/other.sock /run/user/1000
+        /run/avahi-daemon /run/chrony /run/{WSL,multipass_socket,cri-dockerd.sock,mullvad-vpn,netbird.sock,lldpd.socket} /run/app /run/link /run/other.sock /run/user/1000
+}
+
+# A switch of the host's radio is a file: who may write to it takes the network from everybody.
+root_switch_of_the_radio() {
+    cat > "$T/radio" << 'END'
+mount -t tmpfs -o mode=755 tmpfs /dev && mkdir /dev/pts && ln -s /proc/self/fd /dev/fd
+mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/tty c 5 0; mknod -m 666 /dev/rfkill c 10 242
+exec "$@"
+END
+    assert_status 0 unshare -m --propagation private bash "$T/radio" "$NETJAIL" -q stat -c '%t:%T' /dev/rfkill
+    assert_equal "$out" 1:3
 }
 
 # Outside of /run: what acts for whoever asks, in its usual place or where the environment says.
