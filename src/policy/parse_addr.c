@@ -35,10 +35,24 @@ static bool has_leading_zero(const char *text, size_t length)
     return false;
 }
 
+/* HOST:PORT, as other programs want it, or NULL. */
+static const char *port_fault(struct parser *parser, const char *text, size_t length)
+{
+    const char *colon = memchr(text, ':', length);
+    uint64_t port;
+
+    if (!colon || colon == text ||
+        number_parse(colon + 1, length - (size_t)(colon + 1 - text), 65535, &port) < 0)
+        return NULL;
+    return arena_printf(parser->arena, "in a rule write '%s port %u'",
+                        parser_quote(parser, text, (size_t)(colon - text)), (unsigned)port);
+}
+
 /* Why a text that was meant as an address is none. */
 static const char *addr_fault(struct parser *parser, const char *text, size_t length)
 {
     const char *mapped = mapped_text(parser, text, length);
+    const char *port = port_fault(parser, text, length);
 
     if (mapped)
         return arena_printf(parser->arena, "write it as the IPv4 address it stands for: %s",
@@ -49,6 +63,8 @@ static const char *addr_fault(struct parser *parser, const char *text, size_t le
         return "brackets stand only around the IPv6 address of 'publish'";
     if (memchr(text, '/', length))
         return "one address is needed here, without a prefix length";
+    if (port)
+        return port;
     if (memchr(text, ':', length))
         return "an IPv6 address looks like 2001:db8::1";
     if (has_leading_zero(text, length))

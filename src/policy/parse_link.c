@@ -422,11 +422,17 @@ static int link_with_interface(struct parser *parser, struct link *link)
         {"ipvlan", NULL, LINK_IPVLAN},  {"macvlan", NULL, LINK_MACVLAN},
         {"veth", NULL, LINK_VETH_HOST},
     };
+    static const char *const alone[] = {"relay", NULL};
+    struct position where = parser->token.where;
     const struct keyword *kind;
     int result;
 
-    if (parser_ifname(parser, "the name of an interface", &link->ifname) < 0 ||
-        parser_keyword(parser, KEYWORDS(kinds, "kind of link"), &kind) < 0)
+    if (parser_ifname(parser, "the name of an interface", &link->ifname) < 0)
+        return -EINVAL;
+    if (parser_at_end(parser) && suggest_word(link->ifname, strlen(link->ifname), alone))
+        return parser_error(parser, where, "did you mean 'relay'?", "unknown kind of link '%s'",
+                            link->ifname);
+    if (parser_keyword(parser, KEYWORDS(kinds, "kind of link"), &kind) < 0)
         return -EINVAL;
     link->kind = (enum link_kind)kind->value;
     if (link_target(parser, link) < 0)

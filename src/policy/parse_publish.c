@@ -9,6 +9,22 @@
 
 #define PUBLISHES_MAX 1000
 
+/* Is this what podman writes before the jail's port: [ADDRESS:]PORT? */
+static bool is_outside(const char *text, size_t length)
+{
+    const char *colon = memrchr(text, ':', length);
+    const char *port = colon ? colon + 1 : text;
+    size_t before = colon ? (size_t)(colon - text) : 0;
+    struct addr addr;
+    uint64_t number;
+
+    if (number_parse(port, length - (size_t)(port - text), 65535, &number) < 0)
+        return false;
+    return !colon || (before > 0 && text[before - 1] == ']') ||
+           (before == 3 && memcmp(text, "any", 3) == 0) ||
+           (addr_parse(text, before, &addr) == 0 && addr.family == ADDR_V4);
+}
+
 /* The part before the port: an address of the host. */
 static int publish_addr(struct parser *parser, const struct token *word, size_t length,
                         struct publish *publish)
@@ -19,6 +35,13 @@ static int publish_addr(struct parser *parser, const struct token *word, size_t 
     size_t count = set_builtin_ranges(SET_MULTICAST, &multicast);
 
     text.length = length;
+    if (length + 1 < word->length && is_outside(word->text, length))
+        return parser_error(
+            parser, word->where,
+            arena_printf(parser->arena, "write '%s to %s'",
+                         parser_quote(parser, word->text, length),
+                         parser_quote(parser, word->text + length + 1, word->length - length - 1)),
+            "'%s' is not [ADDRESS:]PORT", parser_quote(parser, word->text, word->length));
     if (token_is(&text, "any")) {
         publish->kind = PUBLISH_ANY;
         return 0;
