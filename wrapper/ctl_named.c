@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -303,17 +304,22 @@ static int supervisor_open(const struct record *record)
     return fd;
 }
 
+/* Also when nobody fetches its status, as in a container whose pid 1 is no init: a pidfd is
+ * readable from the end on. */
 static bool await_end(int pidfd, int timeout_ms)
 {
-    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     int64_t end_ms = clock_now_ms() + timeout_ms;
 
-    while (syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0u) == 0) {
-        if (clock_now_ms() >= end_ms)
+    for (;;) {
+        int64_t left_ms = end_ms - clock_now_ms();
+        int ready = poll(&ended, 1, left_ms > 0 ? (int)left_ms : 0);
+
+        if (ready > 0)
+            return true;
+        if (left_ms <= 0 || (ready < 0 && errno != EINTR))
             return false;
-        (void)nanosleep(&pause, NULL); /* a shorter pause does no harm */
     }
-    return true;
 }
 
 static int supervisor_end(const struct record *record, struct error *error)

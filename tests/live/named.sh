@@ -67,6 +67,19 @@ root_after_sigkill() {
     assert_status 0 "$NETJAILCTL" delete web
 }
 
+# In a container whose pid 1 is no init nobody fetches the status of a supervisor that has ended.
+root_pid_1_is_no_init() {
+    local container one
+    unshare --pid --fork --mount-proc --kill-child sleep infinity &
+    container=$!
+    wait_for 5 eval 'one=$(pgrep -P "$container" -x sleep)'
+    assert_status 0 nsenter -t "$one" -p -m "$NETJAILCTL" create web -p "$(named_policy)"
+    assert_status 0 nsenter -t "$one" -p -m "$NETJAILCTL" delete web
+    assert_status 1 nsenter -t "$one" -p -m "$NETJAILCTL" delete web
+    kill -KILL "$one"
+    wait "$container" || true
+}
+
 root_name_is_taken() {
     ip netns add web
     assert_status 4 "$NETJAILCTL" create web -p "$(named_policy)"
