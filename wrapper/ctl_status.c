@@ -161,12 +161,12 @@ static void print_record(const struct record *record)
     for (size_t i = 0; i < record->publishes_count; i++) {
         const struct record_publish *one = &record->publishes[i];
 
-        (void)printf("%-10s %s:%u/%s leads to port %u\n", i == 0 ? "publish" : "",
+        (void)printf("%-10s %s:%u/%s (%s) leads to port %u\n", i == 0 ? "publish" : "",
                      one->kind == PUBLISH_ANY       ? "any"
                      : one->kind == PUBLISH_ADDRESS ? addr_print(&one->addr, address)
                                                     : "loopback",
                      one->port, one->protocol == IPPROTO_UDP ? "udp" : "tcp",
-                     one->jail_port); /* the same */
+                     one->addr.family == ADDR_V6 ? "IPv6" : "IPv4", one->jail_port); /* the same */
     }
 }
 

@@ -34,11 +34,13 @@ END
 
 # A user reads the counters of its own jail.
 both_own_jail() {
-    start_jail web -q --name web -e 'allow in' sh -c 'echo up; exec sleep 1000'
+    start_jail web -q --name web -e 'allow in' -P 8471:80 sh -c 'echo up; exec sleep 1000'
     wait_for_file "$T/jail-web.out"
     assert_status 0 "$NETJAILCTL" status web
     assert_contains "$out" "state      running, supervisor ${JAILS[web]} of user $(id -u)"
     assert_contains "$out" "PACKETS"
+    assert_contains "$out" "loopback:8471/tcp (IPv4) leads to port 80"
+    assert_contains "$out" "loopback:8471/tcp (IPv6) leads to port 80"
     assert_status 0 "$NETJAILCTL" top
     printf '%s\n' "$out" | grep -qE '^web +[0-9]+ .* 0B +0B +0$' || fail "top: $out"
     assert_status 1 "$NETJAILCTL" status nobody
