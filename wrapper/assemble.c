@@ -72,7 +72,7 @@ static void no_such_network(const char *net, struct policy *policy, struct diags
         .length = net[0] ? (uint32_t)strlen(net) : 1};
     struct diag *diag = diag_error(diags, where, "there is no network or bridge '%s'", net);
 
-    diag_hint(diags, diag, "none, a `network` of the policy, or a bridge of the host");
+    diag_hint(diags, diag, "none, relay, a `network` of the policy, or a bridge of the host");
 }
 
 /* `--net WORD` as statements: a network of the policy, an existing bridge, else a device. */
@@ -193,12 +193,15 @@ static int parse_all(const struct options *options, struct transcript *transcrip
 
     if (result < 0)
         return result;
+    transcript->policy->values_shared = options->values_shared;
     if (options->policy) {
         result = load_policy(options->policy, file, error);
         if (result < 0)
             return result == -EINVAL ? -EPERM : result;
         note_file(transcript->policy, file->path);
         transcript_parse(transcript, file->path, file->canonical, file->text, file->length, false);
+    } else if (options->values_count > 0) {
+        transcript_parse(transcript, "option -D", NULL, "", 0, true); /* they want a text */
     }
     parse_net(options, transcript);
     parse_statements(options, transcript);

@@ -21,6 +21,7 @@ struct ctl_options {
     int arguments_count;
     const char **values; /* -D NAME=VALUE */
     int values_count;
+    bool *values_used;      /* by one of several policies; NULL: there is only one */
     const char **variables; /* -E NAME=VALUE */
     int variables_count;
     const char *policy;    /* -p; NULL: not given */
@@ -52,6 +53,10 @@ int ctl_shell(const struct ctl_options *options);
 struct assembled;
 int ctl_assemble(const struct ctl_options *options, const char *name, struct assembled *assembled,
                  struct error *error);
+
+/* When all policies of a command are assembled: CTL_POLICY and a message for each -D that none of
+ * them has taken. */
+int ctl_values_judge(const struct ctl_options *options);
 
 /* One jail as `list --json` has it. */
 struct record;

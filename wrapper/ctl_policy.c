@@ -14,10 +14,37 @@
 int ctl_assemble(const struct ctl_options *options, const char *name, struct assembled *assembled,
                  struct error *error)
 {
-    struct options line = {
-        .policy = name, .values = options->values, .values_count = (size_t)options->values_count};
+    struct options line = {.policy = name,
+                           .values = options->values,
+                           .values_count = (size_t)options->values_count,
+                           .values_shared = options->values_used != NULL};
+    int result = assemble_policy(&line, assembled, error);
 
-    return assemble_policy(&line, assembled, error);
+    for (int i = 0; options->values_used && i < options->values_count; i++) {
+        cleanup_free char *value = strdup(options->values[i]);
+
+        if (!value)
+            return error_errno(error, -ENOMEM, "cannot keep the values of -D");
+        value[strcspn(value, "=")] = '\0';
+        options->values_used[i] |= policy_takes_value(assembled->policy, value);
+    }
+    return result;
+}
+
+int ctl_values_judge(const struct ctl_options *options)
+{
+    int status = CTL_OK;
+
+    for (int i = 0; options->values_used && i < options->values_count; i++) {
+        const char *value = options->values[i];
+
+        if (options->values_used[i])
+            continue;
+        report_note(CTL_PROGRAM, "-D %.*s: none of the policies has such a 'define' or 'param'",
+                    (int)strcspn(value, "="), value);
+        status = CTL_POLICY;
+    }
+    return status;
 }
 
 static json_t *diag_json(const struct sources *sources, const struct diag *diag)
@@ -101,6 +128,8 @@ int ctl_check(const struct ctl_options *options)
         int one = check_one(options, options->arguments[i], report);
         status = one > status ? one : status;
     }
+    if (status == CTL_OK)
+        status = ctl_values_judge(options);
     if (options->json && ctl_dump_json(report) != CTL_OK)
         return CTL_SYSTEM;
     return status;

@@ -305,6 +305,8 @@ int ctl_diff(const struct ctl_options *options)
 
     status = second > status ? second : status;
     if (status == CTL_OK)
+        status = ctl_values_judge(options);
+    if (status == CTL_OK)
         status = compare(options, a.policy, b.policy);
     assembled_free(&a);
     assembled_free(&b);

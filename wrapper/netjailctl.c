@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "jail/jail.h"
 #include "wrapper/ctl.h"
+#include "wrapper/options.h"
 #include "wrapper/report.h"
 #include "wrapper/stack.h"
 
@@ -84,8 +85,11 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
 };
 
-static int wrong_option(const struct command *command, int option, const char *word)
+static int wrong_option(const struct command *command, int option, char **argv)
 {
+    char letter[3];
+    const char *word = option == '?' ? options_unknown_word(argv, letter) : argv[optind - 1];
+
     report_note(CTL_PROGRAM, "%s: %s '%s'", command->name,
                 option == ':' ? "a value is missing behind" : "unknown option", word);
     return CTL_USAGE;
@@ -110,7 +114,7 @@ static int take_option(const struct command *command, int option, struct ctl_opt
         return -1;
     }
     if (option == ':' || option == '?' || !strchr(command->options, option))
-        return wrong_option(command, option, argv[optind - 1]);
+        return wrong_option(command, option, argv);
     switch (option) {
     case 'j':
         options->json = true;
@@ -163,9 +167,10 @@ static int run_command(const struct command *command, int argc, char **argv)
 {
     cleanup_free const char **values = calloc((size_t)argc + 1, sizeof *values);
     cleanup_free const char **variables = calloc((size_t)argc + 1, sizeof *variables);
+    cleanup_free bool *used = calloc((size_t)argc + 1, sizeof *used);
     struct ctl_options options = {.values = values, .variables = variables};
 
-    if (!values || !variables) {
+    if (!values || !variables || !used) {
         report_note(CTL_PROGRAM, "out of memory");
         return CTL_SYSTEM;
     }
@@ -181,6 +186,8 @@ static int run_command(const struct command *command, int argc, char **argv)
         report_note(CTL_PROGRAM, "usage: netjailctl %s", command->usage);
         return CTL_USAGE;
     }
+    if (options.arguments_count > 1 && (command->run == ctl_check || command->run == ctl_diff))
+        options.values_used = used;
     return ctl_finish_output(command->run(&options));
 }
 

@@ -26,7 +26,7 @@ const char options_help[] =
     "  -e, --statement STMT      one more statement of the policy language\n"
     "      --allow RULE          = -e 'allow RULE', as in --allow 'out tcp to 10.0.0.5 port 5432'\n"
     "      --deny RULE           = -e 'deny RULE'\n"
-    "      --net none|NETWORK    no link, or a link to this network or existing bridge\n"
+    "      --net none|relay|NETWORK  no link, `link relay`, or one to this network or bridge\n"
     "  -P, --publish [ADDR:]HOSTPORT[:JAILPORT][/udp]\n"
     "                            let the host's port lead to the jail's; default on loopback only\n"
     "      --dns ADDR            = -e 'dns { upstream ADDR }'\n"
@@ -349,6 +349,50 @@ static int take_once(const char **slot, const char *option, struct error *error)
     return 0;
 }
 
+static bool has_letters(const char *word)
+{
+    return word && word[0] == '-' && word[1] != '-' && word[1] != '\0';
+}
+
+const char *options_unknown_word(char **argv, char ret_letter[3])
+{
+    const char *next = argv[optind]; /* getopt(3) stays at it until its last letter */
+
+    if (optopt <= ' ' || optopt > '~' ||
+        (!has_letters(argv[optind - 1]) && (!has_letters(next) || !strchr(next, optopt))))
+        return argv[optind - 1];
+    ret_letter[0] = '-';
+    ret_letter[1] = (char)optopt;
+    ret_letter[2] = '\0';
+    return ret_letter;
+}
+
+static const char *near_option(const char *word)
+{
+    const char *names[ARRAY_LENGTH(long_options)] = {NULL};
+
+    if (strncmp(word, "--", 2) != 0)
+        return NULL;
+    for (size_t i = 0; long_options[i].name; i++)
+        names[i] = long_options[i].name;
+    return suggest_word(word + 2, strcspn(word + 2, "="), names);
+}
+
+static int unknown_option(char **argv, struct error *error)
+{
+    char letter[3];
+    const char *word = options_unknown_word(argv, letter);
+    const char *near = near_option(word);
+
+    error_set(error, -EINVAL, "unknown option '%s'", word);
+    if (near)
+        error_hint(error, "did you mean '--%s'?", near);
+    else
+        error_hint(error, "netjail --help lists the options; a command that begins with '-' "
+                          "stands behind '--'");
+    return -EINVAL;
+}
+
 static int take_option(int option, struct options *options, enum options_action *ret_action,
                        char **argv, struct error *error)
 {
@@ -370,10 +414,7 @@ static int take_option(int option, struct options *options, enum options_action 
     case ':':
         return error_set(error, -EINVAL, "option '%s' needs a value", argv[optind - 1]);
     case '?':
-        error_set(error, -EINVAL, "unknown option '%s'", argv[optind - 1]);
-        error_hint(error, "netjail --help lists the options; a command that begins with '-' "
-                          "stands behind '--'");
-        return -EINVAL;
+        return unknown_option(argv, error);
     default:
         return take_switch(option, options, error);
     }

@@ -19,6 +19,7 @@ struct options {
     const char *policy;  /* NULL: none */
     const char **values; /* -D NAME=VALUE, in order; the array is owned */
     size_t values_count;
+    bool values_shared; /* between several policies, see struct policy */
     struct option_statement *statements;
     size_t statements_count;
     const char *net; /* --net; NULL: not given */
@@ -47,6 +48,9 @@ enum options_action {
 int options_parse(int argc, char **argv, struct options *ret_options,
                   enum options_action *ret_action, struct error *error);
 void options_free(struct options *options);
+
+/* What getopt_long(3) has just not known: a word, or one letter of "-vx", written to ret_letter. */
+const char *options_unknown_word(char **argv, char ret_letter[3]);
 
 /* The text of --help. */
 extern const char options_help[];

@@ -17,7 +17,7 @@ const char *family_name(uint8_t family)
     return family == ADDR_V4 ? "IPv4" : "IPv6";
 }
 
-/* Every -D must have met its define or param. */
+/* Every -D must have met its define or param, here or in another policy of the same command. */
 void check_values(const struct policy *policy, struct diags *diags)
 {
     const struct policy_names *names = policy->names;
@@ -30,7 +30,7 @@ void check_values(const struct policy *policy, struct diags *diags)
         const char *suggestion;
         struct diag *diag;
 
-        if (value->used)
+        if (value->used || policy->values_shared)
             continue;
         diag = diag_error(diags, value->where, "-D %s: the policy has no such 'define' or 'param'",
                           value->name);

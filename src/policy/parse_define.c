@@ -74,6 +74,13 @@ static struct given_value *value_find(const struct policy_names *names, const ch
     return NULL;
 }
 
+bool policy_takes_value(const struct policy *policy, const char *name)
+{
+    const struct given_value *value = value_find(policy->names, name);
+
+    return value && value->used;
+}
+
 /* Printable, and without '$': a value that named other values could name itself. Nor with what
  * would end the list before the value does, and so leave out the rest unseen. */
 static bool value_is_plain(const char *value)

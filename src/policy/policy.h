@@ -267,6 +267,7 @@ struct policy {
     struct arena *arena;
     struct sources sources;
     struct policy_names *names;
+    bool values_shared; /* the -D are for several policies: this one need not have each */
 
     const char *name; /* NULL: not given, the caller makes <base>-<pid> */
     struct position name_where;
@@ -358,6 +359,9 @@ int policy_parse(struct policy *policy, struct diags *diags, const char *name, c
                  const char *text, size_t length, bool is_option,
                  const struct policy_reader *reader, const struct policy_value *values,
                  size_t values_count);
+
+/* Has a define or param of the policy taken the value of `-D NAME=...`? */
+bool policy_takes_value(const struct policy *policy, const char *name);
 
 /* Judges the whole policy when all texts are parsed: references, contradictions, overlaps,
  * duplicates, shadowed rules. Returns 0, or -EINVAL when there is any error in `diags`. */

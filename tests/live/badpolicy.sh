@@ -130,6 +130,37 @@ both_all_errors_of_a_file_in_one_run() {
     assert_contains "$err" three.conf:3:12
 }
 
+# The word or the letter that is none of the options, not its neighbours; and what it may have meant.
+both_unknown_option_is_named() {
+    local word named words
+    while IFS='|' read -r word named; do
+        read -ra words <<< "$word"
+        assert_status 125 "$NETJAIL" "${words[@]}" true
+        assert_contains "$err" "unknown option '$named'"
+    done << 'END'
+-ntrue|-t
+-q -nzv|-z
+--json -zq|-z
+-x|-x
+--polcy=x|--polcy=x
+END
+    assert_contains "$err" "did you mean '--policy'?"
+    assert_status 2 "$NETJAILCTL" list -zj
+    assert_contains "$err" "unknown option '-z'"
+    assert_status 125 "$NETJAIL" -q --net nosuch true
+    assert_contains "$err" "none, relay, a"
+}
+
+# -D gives what some policy asks for, and is an error where there is none.
+both_value_that_nobody_takes() {
+    local words
+    for words in '' '--net relay' '-e name_x'; do
+        assert_status 125 "$NETJAIL" -q -D registry=x ${words//_/ } true
+        assert_contains "$err" "-D registry: the policy has no such"
+    done
+    assert_status 0 "$NETJAIL" -q -D registry=x -e 'param registry' true
+}
+
 # An option is a statement in another spelling; its errors show what was typed.
 both_options_show_what_was_typed() {
     local option typed under

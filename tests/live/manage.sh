@@ -16,6 +16,20 @@ both_check() {
     assert_status 2 "$NETJAILCTL"
 }
 
+# One value for several policies: one of them has to take it.
+both_values_for_several_policies() {
+    local pair=("$TEST_TOP/policies/pip.conf" "$TEST_TOP/policies/npm.conf")
+    assert_status 0 "$NETJAILCTL" check -D registry=registry.example.org "${pair[@]}"
+    assert_status 1 "$NETJAILCTL" diff -D registry=registry.example.org "${pair[@]}"
+    assert_contains "$out" registry.example.org
+    assert_status 3 "$NETJAILCTL" check -D registry=registry.example.org -D regitry=x "${pair[@]}"
+    assert_contains "$err" "-D regitry: none of the policies"
+    [[ $err != *"-D registry:"* ]] || fail "$err"
+    assert_status 3 "$NETJAILCTL" diff -D registry=x "${pair[0]}" "${pair[0]}"
+    assert_status 3 "$NETJAILCTL" plan -D registry=x "${pair[0]}"
+    assert_contains "$err" "-D registry: the policy has no such"
+}
+
 both_list() {
     assert_status 0 "$NETJAILCTL" list --json
     jq -e 'length == 0' <<< "$out" > /dev/null || fail "no jail, but: $out"
