@@ -19,7 +19,7 @@
 #define COMMAND_SIZE  ((size_t)512 * 1024)
 #define BORROWED_SKIP ((uintptr_t)1024) /* what the caller of stack_below() still calls */
 
-static_assert(COMMAND_SIZE >= MEMORY_TRIM_STACK, "memory_trim() would look below init's stack");
+static_assert(COMMAND_SIZE + FRAMES_SIZE > MEMORY_TRIM_STACK, "memory_trim() would look below it");
 
 static size_t page_size(void)
 {
