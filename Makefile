@@ -117,7 +117,9 @@ $(B)/libnetjail.a: $(LIB_OBJECTS)
 	@rm -f $@
 	ar rcs $@ $^
 
-$(B)/netjail: $(B)/obj/wrapper/netjail.o $(B)/libnetjail.a $(MNL_STATIC)
+# What runs while the command runs stands side by side: the kernel maps a file in pieces of 64 kB.
+RUNNING := $(call objects,src/jail/supervise.c src/jail/events.c src/jail/init.c src/jail/trim.c)
+$(B)/netjail: $(B)/obj/wrapper/netjail.o $(RUNNING) $(B)/libnetjail.a $(MNL_STATIC)
 	$(CC) $(CFLAGS) -o $@ $(filter-out $(MNL_STATIC),$^) $(NETJAIL_LINK) $(NETJAIL_LIBS)
 
 $(B)/netjailctl: $(B)/obj/wrapper/netjailctl.o $(B)/libnetjail.a

@@ -39,7 +39,7 @@
 struct init {
     const struct init_args *args;
     const struct jail_setup *setup;
-    struct files files;
+    struct files *files; /* until all is prepared */
     int control_fd;
     int service_fd; /* -1: nobody asks any more */
     int signal_fd;
@@ -112,7 +112,7 @@ static bool sysctls_try(const struct init *init)
 static int init_notify(const struct init *init, struct error *error)
 {
     int opened = -1;
-    int status = notify_open(init->setup, init->files.run_covered, &opened, error);
+    int status = notify_open(init->setup, init->files->run_covered, &opened, error);
     cleanup_fd int fd = opened;
 
     if (status < 0 || fd < 0)
@@ -131,22 +131,22 @@ static int init_build(struct init *init, struct error *error)
         status = sockets_send(init->control_fd, init->setup->plan, error);
     if (status < 0)
         return status;
-    status = files_setup(init->setup, init->args->user_namespace, &init->files, error);
+    status = files_setup(init->setup, init->args->user_namespace, init->files, error);
     if (status < 0 || early)
         return status;
-    status = sysctls_write(init->setup, init->files.writable_sys_fd, false, error);
+    status = sysctls_write(init->setup, init->files->writable_sys_fd, false, error);
     return status < 0 ? status : sockets_send(init->control_fd, init->setup->plan, error);
 }
 
 static int init_finish_files(struct init *init, struct error *error)
 {
-    int status = sysctls_write(init->setup, init->files.writable_sys_fd, true, error);
+    int status = sysctls_write(init->setup, init->files->writable_sys_fd, true, error);
 
-    if (status == 0 && init->files.run_covered)
+    if (status == 0 && init->files->run_covered)
         status = init_notify(init, error);
     if (status == 0 && init->args->user_namespace && !init->setup->policy->namespaces_allow)
-        status = sysctls_forbid_namespaces(init->files.writable_sys_fd, error);
-    (void)close(init->files.writable_sys_fd); /* an O_PATH descriptor */
+        status = sysctls_forbid_namespaces(init->files->writable_sys_fd, error);
+    (void)close(init->files->writable_sys_fd); /* an O_PATH descriptor */
     return status;
 }
 
@@ -177,15 +177,15 @@ static int init_shrink(struct init *init, struct error *error)
         status = privs_take_identity(&setup->identity, error);
     if (status == 0)
         status = privs_drop(setup->policy->capabilities_kept, error);
-    if (status == 0 && init->files.cwd[0] != '\0' && chdir(init->files.cwd) < 0)
-        status = error_errno(error, -errno, "cannot enter %s in the jail", init->files.cwd);
+    if (status == 0 && init->files->cwd[0] != '\0' && chdir(init->files->cwd) < 0)
+        status = error_errno(error, -errno, "cannot enter %s in the jail", init->files->cwd);
     if (status == 0)
         status = privs_hide(error);
     init->own_group = !landlock_can_scope(landlock_abi());
     if (status == 0 && !init->own_group)
         status = landlock_scope(error);
     /* An abstract socket is reached by the command only from within its own domain. */
-    if (status == 0 && !init->files.run_covered)
+    if (status == 0 && !init->files->run_covered)
         status = init_notify(init, error);
     return status < 0 ? status : init_follow(init, error);
 }
@@ -400,6 +400,7 @@ _Noreturn static void init_loop(struct init *init)
         if (ready == 0 && !more) {
             if (init->setup->forget)
                 init->setup->forget(init->setup->context);
+            memory_trim_below(init->args); /* the supervisor's stack, of which we have a copy */
             memory_trim();
             idle_ms = -1;
         }
@@ -471,6 +472,24 @@ _Noreturn static void init_command(struct init *init, struct error *error)
     init_loop(init);
 }
 
+/* Steps 1 to 5, in a frame that ends with them: it is large. *ret_ready: READY_*. */
+__attribute__((noinline)) static int init_prepare(struct init *init, int *ret_ready,
+                                                  struct error *error)
+{
+    struct files files = {0};
+    int status;
+
+    init->files = &files;
+    status = init_build(init, error);
+    if (status == 0)
+        status = init_finish_files(init, error);
+    if (status == 0)
+        status = init_shrink(init, error);
+    *ret_ready = (init->own_group ? READY_OWN_GROUP : 0) | (files.sys_kept ? READY_SYS_KEPT : 0);
+    init->files = NULL;
+    return status;
+}
+
 _Noreturn void init_run(const struct init_args *args)
 {
     struct init init = {.args = args,
@@ -479,15 +498,12 @@ _Noreturn void init_run(const struct init_args *args)
                         .service_fd = args->service_fd};
     struct error error = {0};
     sigset_t child;
+    int ready = 0;
     int status;
 
     (void)close(args->supervisor_control_fd); /* or our channel would never end */
     (void)close(args->supervisor_service_fd);
-    status = init_build(&init, &error);
-    if (status == 0)
-        status = init_finish_files(&init, &error);
-    if (status == 0)
-        status = init_shrink(&init, &error);
+    status = init_prepare(&init, &ready, &error);
     (void)sigemptyset(&child);
     (void)sigaddset(&child, SIGCHLD);
     init.signal_fd = status < 0 ? -1 : signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -495,7 +511,6 @@ _Noreturn void init_run(const struct init_args *args)
         status = error_errno(&error, -errno, "cannot wait for signals in the jail");
     if (status < 0)
         init_fail(&init, CONTROL_FAILED, &error);
-    report(&init, CONTROL_READY,
-           (init.own_group ? READY_OWN_GROUP : 0) | (init.files.sys_kept ? READY_SYS_KEPT : 0));
+    report(&init, CONTROL_READY, ready);
     init_command(&init, &error);
 }

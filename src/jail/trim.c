@@ -44,12 +44,17 @@ static int object_note(struct dl_phdr_info *object, size_t size, void *context)
 
 /* Pages below that are not there, or end the stack, are no harm: the kernel keeps a gap of 1 MiB
  * between a stack and what is mapped below it, and init's own is large enough (stack.c). */
-__attribute__((noinline)) static void stack_trim(uintptr_t page)
+void memory_trim_below(const void *frame)
 {
-    char here;
-    uintptr_t end = ((uintptr_t)&here - STACK_KEPT) / page * page;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t end = (uintptr_t)frame / page * page;
 
     (void)madvise((void *)(end - MEMORY_TRIM_STACK), MEMORY_TRIM_STACK, MADV_DONTNEED);
+}
+
+__attribute__((noinline)) static void stack_trim(void)
+{
+    memory_trim_below((const void *)((uintptr_t)__builtin_frame_address(0) - STACK_KEPT));
 }
 
 /* All ranges are found before the first is dropped: what runs in between would come back. */
@@ -62,5 +67,5 @@ void memory_trim(void)
     for (size_t i = 0; i < ranges.count; i++)    /* else it stays: no harm */
         (void)madvise((void *)ranges.list[i].from, ranges.list[i].to - ranges.list[i].from,
                       MADV_DONTNEED);
-    stack_trim(ranges.page);
+    stack_trim();
 }

@@ -11,3 +11,6 @@
 #define MEMORY_TRIM_STACK ((size_t)512 * 1024)
 
 void memory_trim(void);
+
+/* The same for a stack on which nobody runs any more below this frame. */
+void memory_trim_below(const void *frame);
