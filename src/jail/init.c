@@ -77,8 +77,8 @@ static void init_serve(struct init *init)
     init->service_fd = -1;
 }
 
-/* Waits for one command of the supervisor, serving sockets meanwhile. */
-static struct control_message init_wait(struct init *init, enum control_kind kind)
+/* Waits for the release, serving sockets meanwhile. True: the command shall get the terminal. */
+static bool init_wait_release(struct init *init)
 {
     struct control_message message;
 
@@ -93,9 +93,9 @@ static struct control_message init_wait(struct init *init, enum control_kind kin
         if (!fds[0].revents)
             continue;
         if (control_receive_command(init->control_fd, true, &message, NULL) < 0 ||
-            message.kind != kind)
+            message.kind != CONTROL_RELEASE)
             init_end(init);
-        return message;
+        return message.value != 0;
     }
 }
 
@@ -443,7 +443,7 @@ static bool init_released(void *context)
     struct init *init = context;
 
     if (!init->is_released)
-        init->foreground = init_wait(init, CONTROL_RELEASE).value != 0;
+        init->foreground = init_wait_release(init);
     init->is_released = true;
     return init->foreground;
 }

@@ -140,16 +140,18 @@ static int tell(const struct jail *jail, enum control_kind kind, int value, stru
                : error_set(error, -EPIPE, "the jail's init ended unexpectedly");
 }
 
-static int receive_rules(struct jail *jail, struct error *error)
+/* The next report, which brings CONTROL_FDS descriptors. */
+static int receive_two(struct jail *jail, enum control_kind kind, int *ret_first, int *ret_second,
+                       struct error *error)
 {
     struct control_message message = {0};
     int fds[PACKET_FDS_MAX];
-    int status = await(jail, CONTROL_RULES, &message, fds, error);
+    int status = await(jail, kind, &message, fds, error);
 
     if (status < 0)
         return status;
-    jail->nft_fd = fds[0];
-    jail->nflog_fd = fds[1];
+    *ret_first = fds[0];
+    *ret_second = fds[1];
     return 0;
 }
 
@@ -305,17 +307,13 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
 
 int jail_open(struct jail *jail, const struct jail_setup *setup, struct error *error)
 {
-    struct control_message message = {0};
-    int fds[PACKET_FDS_MAX];
-    int status = await(jail, CONTROL_OPENED, &message, fds, error);
+    int status = receive_two(jail, CONTROL_OPENED, &jail->route_fd, &jail->netns_fd, error);
 
     if (status < 0)
         return status;
-    jail->route_fd = fds[0];
-    jail->netns_fd = fds[1];
     jail->state = JAIL_OPENED;
     if (!setup->plan || setup->plan->has_rules)
-        status = receive_rules(jail, error);
+        status = receive_two(jail, CONTROL_RULES, &jail->nft_fd, &jail->nflog_fd, error);
     return status == 0 && setup->plan && setup->plan->relays ? receive_relay(jail, error) : status;
 }
 

@@ -140,7 +140,7 @@ static void terminal_to_program(const struct program *program)
 
 /* ---- the program's side ---- */
 
-static int variables_set(const struct program *program)
+static int variables_set(const struct program *program, struct error *error)
 {
     static const char *const stale[] = {"LISTEN_PID",     "LISTEN_FDS",    "LISTEN_FDNAMES",
                                         "LISTEN_PIDFDID", "NOTIFY_SOCKET", "WATCHDOG_PID",
@@ -155,10 +155,7 @@ static int variables_set(const struct program *program)
         if (setenv(program->envp[i], equals + 1, 1) < 0)
             return -errno;
     }
-    if (setenv("NETJAIL_NAME", program->setup->name, 1) < 0 ||
-        setenv("NETJAIL_POLICY", program->setup->policy_text, 1) < 0)
-        return -errno;
-    return 0;
+    return environment_name(program->setup, error);
 }
 
 static int standard_set(const struct program *program)
@@ -198,7 +195,7 @@ _Noreturn static void child_run(struct program *program, int words_fd)
     if (words.code == 0 && program->setup->policy->processes_shared)
         words.code = privs_follow_parent(SIGKILL, &error);
     if (words.code == 0)
-        words.code = variables_set(program);
+        words.code = variables_set(program, &error);
     if (words.code == 0)
         words.code = standard_set(program);
     if (words.code == 0)

@@ -41,7 +41,7 @@ int stack_make(char *const *argv, struct stack *ret_stack, struct error *error)
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
     if (bottom == MAP_FAILED)
         return error_errno(error, -errno, "cannot make a stack for the jail's init");
-    *ret_stack = (struct stack){.bottom = bottom, .top = bottom + size, .size = size};
+    *ret_stack = (struct stack){.bottom = bottom, .top = bottom + size};
     if (mprotect(bottom, page, PROT_NONE) == 0)
         return 0;
     (void)error_errno(error, -errno, "cannot protect the stack of the jail's init");
@@ -51,7 +51,8 @@ int stack_make(char *const *argv, struct stack *ret_stack, struct error *error)
 
 void stack_free(const struct stack *stack)
 {
-    (void)munmap(stack->bottom, stack->size); /* cannot fail: a whole mapping */
+    (void)munmap(stack->bottom,
+                 (size_t)(stack->top - stack->bottom)); /* cannot fail: a whole mapping */
 }
 
 void stack_touch(void)

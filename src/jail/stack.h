@@ -3,12 +3,9 @@
 
 #include "base/diag.h"
 
-#include <stddef.h>
-
 struct stack {
     char *bottom; /* the lowest address, a page that cannot be touched */
     char *top;    /* where the first frame begins */
-    size_t size;
 };
 
 /* Maps it; large enough for execvpe(3) with `argv` (NULL: no command). A page costs memory when it

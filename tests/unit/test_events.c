@@ -188,6 +188,27 @@ static void stand_in_ready(void *context, short revents)
     assert_int_equal(control_send(stand_in->init_fd, CONTROL_EMPTY, 0, NULL, 0), 0);
 }
 
+/* supervise(), which wants all signals blocked and lets stdin and stdout go, without harm to the
+ * test. */
+static int supervise_apart(const struct supervision *supervision, int *ret_status,
+                           struct error *error)
+{
+    sigset_t all, before;
+    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    (void)fflush(stdout);
+    int result = supervise(supervision, ret_status, error);
+    assert_true(dup2(in, STDIN_FILENO) == STDIN_FILENO &&
+                dup2(out, STDOUT_FILENO) == STDOUT_FILENO);
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    (void)close(in);
+    (void)close(out);
+    return result;
+}
+
 static void test_supervise_serves(void **state)
 {
     struct events events;
@@ -196,14 +217,9 @@ static void test_supervise_serves(void **state)
     struct jail jail = {.init_pidfd = -1, .state = JAIL_RUNNING};
     struct supervision supervision = {.jail = &jail, .events = &events};
     struct error error = {0};
-    sigset_t all, before;
     int pair[2], status = 0;
-    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
-        out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* supervise() lets them go */
 
     (void)state;
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, &before);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     jail.control_fd = pair[0];
     events_init(&events);
@@ -214,18 +230,12 @@ static void test_supervise_serves(void **state)
         .fd = first.source.fd, .events = POLLIN, .ready = stand_in_ready, .context = &stand_in};
     assert_int_equal(events_add(&events, &stand_in.source), 0);
     poke(&first);
-    (void)fflush(stdout);
-    assert_int_equal(supervise(&supervision, &status, &error), 0);
-    assert_true(dup2(in, STDIN_FILENO) == STDIN_FILENO &&
-                dup2(out, STDOUT_FILENO) == STDOUT_FILENO);
+    assert_int_equal(supervise_apart(&supervision, &status, &error), 0);
     assert_int_equal(status, 7 << 8);
     assert_int_equal(stand_in.calls, 1);
     assert_int_equal(added.calls, 1);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     pipe_close(&first);
     pipe_close(&added);
-    (void)close(in);
-    (void)close(out);
     (void)close(pair[0]);
     (void)close(pair[1]);
 }
@@ -235,24 +245,13 @@ static int supervise_one(enum control_kind kind, int value, int *ret_status, str
 {
     struct jail jail = {.init_pidfd = -1, .state = JAIL_RUNNING};
     struct supervision supervision = {.jail = &jail};
-    sigset_t all, before;
     int pair[2];
-    int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3),
-        out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* supervise() lets them go */
 
-    (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, &before);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     jail.control_fd = pair[0];
     assert_int_equal(control_send(pair[1], kind, value, NULL, 0), 0);
     (void)close(pair[1]);
-    (void)fflush(stdout);
-    int result = supervise(&supervision, ret_status, error);
-    assert_true(dup2(in, STDIN_FILENO) == STDIN_FILENO &&
-                dup2(out, STDOUT_FILENO) == STDOUT_FILENO);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    (void)close(in);
-    (void)close(out);
+    int result = supervise_apart(&supervision, ret_status, error);
     (void)close(pair[0]);
     return result;
 }
