@@ -128,6 +128,9 @@ static int trial_jail(struct trial *trial, bool privileged, struct error *error)
     if (result < 0)
         return result;
     trial->has_jail = true;
+    result = jail_open(&trial->jail, &setup, error);
+    if (result < 0)
+        return result;
     struct jail_sockets sockets = {.route_fd = trial->jail.route_fd,
                                    .nft_fd = trial->jail.nft_fd,
                                    .netns_fd = trial->jail.netns_fd};

@@ -72,8 +72,10 @@ both_gc_without_anything_to_do() {
 both_doctor() {
     run "$NETJAILCTL" doctor
     [ "$status" -le 1 ] || fail "doctor: exit status $status: $err"
-    assert_contains "$out" 'jail without network'
     assert_contains "$out" kernel
+    # Jails run here, as every other test shows: so it has to find.
+    assert_contains "$out" 'ok         jail without network'
+    [ "$(id -u)" != 0 ] || assert_contains "$out" 'ok         bridge, veth, NAT, publish'
     run "$NETJAILCTL" doctor --json
     jq -e . <<< "$out" > /dev/null || fail "not JSON: $out"
 }
