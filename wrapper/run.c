@@ -339,6 +339,7 @@ static void take_back(struct run *run)
     } else if (error.text[0]) {
         report_note(PROGRAM, "%s: %s", run->claim.name, error.text);
     }
+    service_reap(&run->service);
 }
 
 static void release_memory(struct run *run)
@@ -444,6 +445,7 @@ static void finish(struct run *run, int wait_status)
     }
     if (child < 0)
         take_back(run);
+    service_reap(&run->service);
     exit_like(wait_status);
 }
 

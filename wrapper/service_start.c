@@ -302,8 +302,8 @@ int service_wait_ready(struct service *service, struct error *error)
     return code; /* nothing but "ready" is permitted here */
 }
 
-/* It ends by itself when init has ended: when what the jail wrote has been delivered (after a
- * second at the latest) and what was denied has been counted. */
+/* It closes its end by itself when init has ended: when what the jail wrote has been delivered
+ * (after a second at the latest) and what was denied has been counted. */
 static void await_last_words(const struct service *service)
 {
     struct pollfd wait = {.fd = service->report_fd, .events = 0};
@@ -314,16 +314,25 @@ static void await_last_words(const struct service *service)
 
 void service_stop(struct service *service)
 {
+    if (service->report_fd < 0)
+        return;
     if (service->pid > 0 && service->reports.state != SERVICE_STARTING)
         await_last_words(service);
-    /* Our child that was not waited for can be signalled also when it has ended. Where it cannot,
-     * it has another uid and this is a root without CAP_KILL: then nobody waits for it for ever. */
-    if (service->pid > 0 && kill(service->pid, SIGKILL) == 0)
+    /* Our child that was not waited for can be signalled also when it has ended. */
+    if (service->pid > 0)
+        service->cannot_end = kill(service->pid, SIGKILL) < 0;
+    (void)close(service->report_fd); /* nothing is lost that somebody could still want */
+    service->report_fd = -1;
+}
+
+void service_reap(struct service *service)
+{
+    /* What cannot be signalled has another uid and this is a root without CAP_KILL: then nobody
+     * waits for it for ever. */
+    if (service->pid > 0 && !service->cannot_end)
         (void)waitpid(service->pid, NULL, 0); /* nobody else reaps it */
     else if (service->pid > 0 && waitpid(service->pid, NULL, WNOHANG) == 0)
         report_note("netjail", "netjail-service (process %d) does not end, and cannot be ended",
                     (int)service->pid);
-    if (service->report_fd >= 0)
-        (void)close(service->report_fd); /* nothing is lost that somebody could still want */
-    *service = (struct service){.report_fd = -1};
+    service->pid = 0;
 }

@@ -11,6 +11,7 @@ struct service {
     pid_t pid;              /* 0: none */
     int report_fd;          /* its end tells that the service has gone */
     struct reports reports; /* what it may say there */
+    bool cannot_end;        /* SIGKILL was refused */
 };
 
 /* What a service is started for; all of it stays the caller's. */
@@ -30,5 +31,9 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
 /* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */
 int service_wait_ready(struct service *service, struct error *error);
 
-/* Ends it, after init; a service that was ready gets a moment to deliver what it still holds. */
+/* Ends it, after init; a service that was ready gets a moment to deliver what it still holds. It
+ * may take a moment longer to go: service_reap() is to follow. */
 void service_stop(struct service *service);
+
+/* Waits until a service that was stopped has gone. Does nothing in a child of its parent. */
+void service_reap(struct service *service);

@@ -453,7 +453,9 @@ static int say_ready(struct error *error)
 
 static void service_end(struct service *service)
 {
+    tcp_relay_abort(service->tcp);
     denials_close(service->denials);
+    (void)close(SERVICE_REPORT_FD); /* netjail need not wait for the rest */
     relay_free(service->relay);
     resolver_free(service->resolver);
     tcp_relay_free(service->tcp);

@@ -113,14 +113,19 @@ void tcp_relay_close_listeners(struct tcp_relay *relay)
     }
 }
 
-void tcp_relay_free(struct tcp_relay *relay)
+void tcp_relay_abort(struct tcp_relay *relay)
 {
     struct tcp_connection *connection;
 
+    while (relay && (connection = TAILQ_FIRST(&relay->connections)))
+        tcp_connection_abort(connection);
+}
+
+void tcp_relay_free(struct tcp_relay *relay)
+{
     if (!relay)
         return;
-    while ((connection = TAILQ_FIRST(&relay->connections)))
-        tcp_connection_abort(connection);
+    tcp_relay_abort(relay);
     tcp_relay_close_listeners(relay);
     acceptor_close(&relay->acceptor);
     loop_disarm(relay->loop, &relay->connect_timer);

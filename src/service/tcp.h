@@ -23,7 +23,9 @@ int tcp_relay_new(struct loop *loop, struct supply *supply, struct service_log *
                   struct error *error);
 /* Accepts nothing any more; connections go on. */
 void tcp_relay_close_listeners(struct tcp_relay *relay);
-/* Resets all connections and closes the listeners. */
+/* Resets all connections. */
+void tcp_relay_abort(struct tcp_relay *relay);
+/* The same, and closes the listeners. */
 void tcp_relay_free(struct tcp_relay *relay);
 
 /* Serves the listening socket `fd` (owned from here on, also on failure). `listener` stays the
