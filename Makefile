@@ -34,7 +34,7 @@ ifeq ($(shell uname -m),x86_64)
 HARDENING += -fcf-protection=full
 endif
 LINK_HARDENING := -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed
-# Its own entry: see wrapper/entry.c.
+# An entry of our own: see src/jail/entry.c.
 ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),x86_64)
 STATIC_ENTRY := -Wl,-e,netjail_entry
 endif
@@ -73,7 +73,7 @@ STATIC ?= $(if $(SANITIZE),,$(if $(and $(call archive,c),$(call archive,nftnl),$
 NETJAIL_LINK = $(if $(STATIC),$(STATIC_HARDENING) $(STATIC_ENTRY),$(LINK_HARDENING))
 # The service, too: a jail with names waits for it, and loading libraries was a third of that.
 SERVICE_STATIC ?= $(if $(and $(STATIC),$(call archive,ldns)),1)
-SERVICE_LINK = $(if $(SERVICE_STATIC),$(STATIC_HARDENING),$(LINK_HARDENING))
+SERVICE_LINK = $(if $(SERVICE_STATIC),$(STATIC_HARDENING) $(STATIC_ENTRY),$(LINK_HARDENING))
 NETJAIL_LIBS = $(if $(STATIC),-l:libnftnl.a $(if $(call archive,mnl),-l:libmnl.a,$(MNL_STATIC)) \
 	-l:libbsd.a,$(PKG_LIBS))
 
@@ -89,7 +89,7 @@ WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c wrapper/netjail-l
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
-SERVICE_JAIL := src/jail/privs.c src/jail/seccomp_service.c
+SERVICE_JAIL := src/jail/entry.c src/jail/prefault.c src/jail/privs.c src/jail/seccomp_service.c
 MNL_STATIC := $(call objects,src/kernel/mnl_static.c)
 SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 

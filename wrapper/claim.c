@@ -8,7 +8,7 @@
 #include "claim.h"
 
 #include "base/clock.h"
-
+#include "jail/prefault.h"
 #include "kernel/collect.h"
 #include "kernel/device.h"
 #include "kernel/netns_name.h"
@@ -23,6 +23,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PLAN_HEAP ((size_t)104 * 1024) /* a plan takes, with what writes it to the kernel */
 
 #define LOCK_TIMEOUT_MS   30000
 #define ENDING_TIMEOUT_MS 2000
@@ -268,6 +270,8 @@ int claim_take(struct claim *claim, const struct policy *policy, bool privileged
     size_t diags_before = diags->list_count;
     int result;
 
+    if (policy->links_count > 0 || policy->rules_count > 0)
+        heap_prefault(PLAN_HEAP);
     plan_jail_name(policy, getpid(), claim->name);
     bool has_links = privileged && policy->links_count > 0;
     result = open_directory(claim, privileged, has_links, error);

@@ -1,6 +1,7 @@
 /* netjail: the program. Options, policy, run. */
 #include "base/cleanup.h"
 #include "jail/jail.h"
+#include "jail/prefault.h"
 #include "wrapper/assemble.h"
 #include "wrapper/options.h"
 #include "wrapper/report.h"
@@ -10,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+
+#define POLICY_HEAP ((size_t)96 * 1024) /* reading a policy takes, mostly its buffer */
 
 /* A closed stdin, stdout or stderr would let the next opened file take its number, and messages
  * would go into it. The command gets them closed again: they are opened close-on-exec. */
@@ -30,6 +33,8 @@ static int run(const struct options *options)
     struct assembled assembled = {0};
     struct error error = {0};
     int status = EXIT_NETJAIL_FAILED;
+    if (options->policy || options->statements_count > 0)
+        heap_prefault(POLICY_HEAP);
     int result = assemble_policy(options, &assembled, &error);
 
     if (assembled.diags->list_count > 0)

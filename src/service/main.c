@@ -13,6 +13,7 @@
  * its processes, and connections must live until the command has ended. The supervisor ends it with
  * SIGKILL. Exit status: 0 the jail has ended, 125 it could not start. */
 #include "base/cleanup.h"
+#include "jail/prefault.h"
 #include "jail/privs.h"
 #include "jail/seccomp.h"
 #include "service/config.h"
@@ -62,6 +63,9 @@
 /* Tables of this size and more are mapped, and so empty without being written: their pages cost the
  * start more than all the rest of it. The C library's own limit is 128 KiB. */
 #define TABLE_BYTES 32768
+
+/* What the start of it uses of the heap. */
+#define HEAP_BYTES ((size_t)120 * 1024)
 
 /* After the jail's end: how long connections may deliver what they hold, and how often we look. */
 #define DRAIN_MAX_MS  1000
@@ -470,6 +474,7 @@ static int serve(struct service *service, struct error *error)
 {
     int code = ignore_signals(error);
 
+    heap_prefault(HEAP_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, TABLE_BYTES); /* where it fails it takes longer */
     if (code == 0)
         code = sort_descriptors(service, error);
