@@ -181,8 +181,12 @@ static void parse_statements(struct parser *parser)
             parser_advance(parser);
             break;
         default:
-            if (parse_statement(parser) < 0)
-                parser_recover(parser, 0);
+            if (parse_statement(parser) == 0)
+                break;
+            if (parser->diags->error_count == 0) /* a rule left out in silence would be a hole */
+                (void)parser_error(parser, parser->statement, NULL,
+                                   "this statement has not been understood"); /* counted */
+            parser_recover(parser, 0);
         }
     }
 }

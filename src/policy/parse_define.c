@@ -150,39 +150,60 @@ static int define_begin(struct parser *parser, const char *what, size_t *ret_num
                                   arena_printf(parser->arena, "'%s'", define->name));
     define = ARENA_PUSH(parser->arena, names, defines);
     define->name = arena_strndup(parser->arena, word.text, word.length);
-    define->kind = DEFINE_BROKEN;
+    define->kind = DEFINE_OPEN;
     define->where = word.where;
     *ret_number = names->defines_count - 1;
     map_add(&names->defines_by_name, define->name, word.length, *ret_number);
     return 0;
 }
 
-int parse_param(struct parser *parser, void *context)
+/* A define that has failed is not open any more. */
+static int define_end(const struct parser *parser, size_t number, int status)
+{
+    if (status < 0)
+        parser->policy->names->defines[number].kind = DEFINE_BROKEN;
+    return status;
+}
+
+int define_refuse(struct parser *parser, const struct token *word, const struct define *define)
+{
+    if (define->kind == DEFINE_OPEN)
+        return parser_error(parser, word->where, NULL, "'$%s' stands in its own definition",
+                            define->name);
+    return -EINVAL; /* said where it is defined */
+}
+
+static int param_body(struct parser *parser, size_t number)
 {
     const char *meaning = NULL;
-    struct given_value *value;
-    struct define *define;
-    size_t number;
+    struct define *define = &parser->policy->names->defines[number];
+    struct given_value *value = value_find(parser->policy->names, define->name);
 
-    (void)context; /* statements have none */
-    if (define_begin(parser, "the name of a param", &number) < 0)
-        return -EINVAL;
+    if (value)
+        value->used = true;
     if (parser->token.kind == TOKEN_WORD && parser_string(parser, "what it is", &meaning) < 0)
         return -EINVAL;
-    define = &parser->policy->names->defines[number];
-    value = value_find(parser->policy->names, define->name);
     if (!value)
         return parser_error(parser, define->where,
                             arena_printf(parser->arena, "give it with -D %s=VALUE", define->name),
                             "'%s' needs a value%s%s", define->name, meaning ? ": " : "",
                             meaning ? meaning : "");
-    value->used = true;
     if (value->broken)
         return -EINVAL; /* said where it was given */
     define->kind = DEFINE_PARAM;
     define->value = value->value;
     define->value_where = value->where;
     return 0;
+}
+
+int parse_param(struct parser *parser, void *context)
+{
+    size_t number;
+
+    (void)context; /* statements have none */
+    if (define_begin(parser, "the name of a param", &number) < 0)
+        return -EINVAL;
+    return define_end(parser, number, param_body(parser, number));
 }
 
 /* The body of `define NAME file "PATH"`. */
@@ -253,17 +274,11 @@ static int override_define(struct parser *parser, struct given_value *value, str
     return 0;
 }
 
-int parse_define(struct parser *parser, void *context)
+static int define_take(struct parser *parser, size_t number)
 {
-    struct given_value *value;
-    struct define define;
-    size_t number;
+    struct define define = parser->policy->names->defines[number];
+    struct given_value *value = value_find(parser->policy->names, define.name);
 
-    (void)context; /* statements have none */
-    if (define_begin(parser, "the name of a define", &number) < 0)
-        return -EINVAL;
-    define = parser->policy->names->defines[number];
-    value = value_find(parser->policy->names, define.name);
     if (value)
         value->used = true;
     if (define_body(parser, value != NULL, &define) < 0)
@@ -272,4 +287,14 @@ int parse_define(struct parser *parser, void *context)
         return -EINVAL;
     parser->policy->names->defines[number] = define;
     return 0;
+}
+
+int parse_define(struct parser *parser, void *context)
+{
+    size_t number;
+
+    (void)context; /* statements have none */
+    if (define_begin(parser, "the name of a define", &number) < 0)
+        return -EINVAL;
+    return define_end(parser, number, define_take(parser, number));
 }

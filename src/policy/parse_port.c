@@ -54,8 +54,9 @@ static int define_ports(struct parser *parser, const struct token *word, struct 
     if (!define)
         return define_unknown(parser, word, word->text + 1, word->length - 1);
     switch (define->kind) {
+    case DEFINE_OPEN:
     case DEFINE_BROKEN:
-        return -EINVAL;
+        return define_refuse(parser, word, define);
     case DEFINE_SET:
         return parser_error(
             parser, word->where,

@@ -160,8 +160,9 @@ static int define_item(struct parser *parser, const char *clause, bool alone, st
     if (!define)
         return define_unknown(parser, &word, word.text + 1, word.length - 1);
     switch (define->kind) {
+    case DEFINE_OPEN:
     case DEFINE_BROKEN:
-        return -EINVAL;
+        return define_refuse(parser, &word, define);
     case DEFINE_PORTS:
         return parser_error(parser, word.where, "addresses are needed here",
                             "'$%s' is a list of ports", define->name);

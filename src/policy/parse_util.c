@@ -122,8 +122,8 @@ static int expand_one(struct parser *parser, const struct token *word, const cha
 
     if (!define)
         return define_unknown(parser, word, name, length);
-    if (define->kind == DEFINE_BROKEN)
-        return -EINVAL;
+    if (define->kind == DEFINE_OPEN || define->kind == DEFINE_BROKEN)
+        return define_refuse(parser, word, define);
     if (define->kind != DEFINE_PARAM)
         return parser_error(parser, word->where, "only a 'param' can stand for one value",
                             "'$%s' is a list, and one value is needed here", define->name);

@@ -14,6 +14,7 @@ enum define_kind {
     DEFINE_SET,
     DEFINE_PORTS,
     DEFINE_PARAM,  /* one value, given with -D */
+    DEFINE_OPEN,   /* its own text is being read: it cannot name itself */
     DEFINE_BROKEN, /* its error is reported: uses of it say nothing more */
 };
 
@@ -161,6 +162,10 @@ int parse_ports_value(struct parser *parser, const struct define *define, struct
 struct define *define_find(struct parser *parser, const char *name, size_t length);
 int define_unknown(struct parser *parser, const struct token *word, const char *name,
                    size_t length);
+
+/* For a use of a define that has no value: an error where it names itself, nothing more where its
+ * own error has been reported. Returns -EINVAL. */
+int define_refuse(struct parser *parser, const struct token *word, const struct define *define);
 bool define_name_is_valid(const char *name, size_t length);
 /* A parser over the value of a define or parameter. */
 void define_value_parser(struct parser *parser, const struct define *define, struct position use,
