@@ -323,6 +323,12 @@ static void cut_children(struct run *run)
     plan_free(plan);
 }
 
+static void end_children(struct run *run)
+{
+    service_reap(&run->service);
+    jail_end_strays(&run->jail);
+}
+
 /* Takes everything back, in this process. */
 static void take_back(struct run *run)
 {
@@ -339,7 +345,7 @@ static void take_back(struct run *run)
     } else if (error.text[0]) {
         report_note(PROGRAM, "%s: %s", run->claim.name, error.text);
     }
-    service_reap(&run->service);
+    end_children(run);
 }
 
 static void release_memory(struct run *run)
@@ -429,6 +435,8 @@ static void finish(struct run *run, int wait_status)
     struct error error = {0};
 
     service_stop(&run->service);
+    if (run->jail.processes_shared)
+        end_children(run); /* now, when there is no other child yet */
     if (!run->claim.plan->needs_host || must_clean_here(run)) {
         take_back(run);
         if (run->options->wait_clean && run->claim.directory &&

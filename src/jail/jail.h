@@ -81,6 +81,7 @@ struct jail {
     int state;     /* enum jail_state (jail/control.h): which reports of init are permitted now */
     bool notify;   /* CONTROL_NOTIFY is to come */
     bool processes_shared; /* no pid namespace: init's death does not end the others by itself */
+    bool adopts;           /* then they are ours: see jail_end_strays() */
     bool own_group;        /* the command has a process group of its own (no Landlock scope) */
     bool sys_kept;   /* a new /sys was refused: the host's is read-only, its interfaces hidden */
     bool foreground; /* netjail had the terminal when the command was released */
@@ -144,6 +145,11 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
  * ms), but
  * --wait-clean does. */
 void jail_wait(const struct jail *jail);
+
+/* Ends what a killed init has left behind, where there is no pid namespace to do it: the command
+ * may send signals to init then. All our other children must have been waited for. Safe to call at
+ * any time, twice. */
+void jail_end_strays(const struct jail *jail);
 
 /* Closes jail->relay_fds, if they are open. */
 void jail_close_relay(struct jail *jail);

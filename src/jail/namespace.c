@@ -10,6 +10,7 @@
 #include "jail/control.h"
 #include "jail/init.h"
 #include "jail/jail.h"
+#include "jail/offspring.h"
 #include "jail/privs.h"
 #include "jail/spawn.h"
 #include "jail/stack.h"
@@ -276,6 +277,14 @@ static int clone_init(const struct jail_setup *setup, bool user_namespace, struc
     return clone_process(flags, &birth, jail, error);
 }
 
+/* Children that netjail's process had before it became netjail are the caller's: with them beside
+ * it could not be told what is the jail's. */
+static int adopt(struct jail *jail, struct error *error)
+{
+    jail->adopts = !offspring_exists();
+    return jail->adopts ? privs_adopt_orphans(error) : 0;
+}
+
 int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct error *error)
 {
     bool user_namespace = needs_user_namespace(setup);
@@ -295,6 +304,8 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
 
     if (status == 0)
         status = environment_name(setup, error);
+    if (status == 0 && jail.processes_shared)
+        status = adopt(&jail, error);
     if (status == 0)
         status = clone_init(setup, user_namespace, &jail, error);
     if (status < 0) {
@@ -413,6 +424,12 @@ void jail_wait(const struct jail *jail)
     while (jail->init_pidfd >= 0 && waitid(P_PIDFD, (id_t)jail->init_pidfd, &info, WEXITED) < 0 &&
            errno == EINTR)
         ;
+}
+
+void jail_end_strays(const struct jail *jail)
+{
+    if (jail->adopts)
+        offspring_kill();
 }
 
 void jail_close_relay(struct jail *jail)

@@ -56,8 +56,7 @@ void offspring_signal(int signal)
     (void)closedir(directory); /* only read */
 }
 
-/* Orphans are ours as soon as their parent has ended: whoever has no child has no descendant. */
-static bool has_children(void)
+bool offspring_exists(void)
 {
     siginfo_t info;
 
@@ -97,7 +96,7 @@ static bool reap_ready(void)
 void offspring_kill(void)
 {
     /* Looking through /proc takes long where the host has many processes. */
-    if (!has_children())
+    if (!offspring_exists())
         return;
     /* Those that fork and end as fast as they can are met in quick rounds. Then one is waited for
      * after signals to all: a child that came to us after these is met by the next ones, and never

@@ -242,6 +242,21 @@ C
     assert_fails pgrep -x storm
 }
 
+# Without a pid namespace the command can kill the jail's init, with kill -1 too.
+both_a_killed_init_of_shared_processes_leaves_nothing() {
+    local command options
+    # shellcheck disable=SC2016 # the jail's shell expands it
+    for command in 'tail -f /dev/null & kill -KILL $PPID; wait' \
+        '(setsid tail -f /dev/null &); kill -KILL $PPID; exec tail -f /dev/null' \
+        '(kill -KILL -1; exec tail -f /dev/null) & wait'; do
+        for options in '' '-P 8098:80'; do
+            # shellcheck disable=SC2086 # none or two words
+            assert_status 125 timeout -k 1 60 "$NETJAIL" -q -e 'processes shared' $options -- bash -c "$command"
+            assert_fails pgrep -x tail
+        done
+    done
+}
+
 root_service_holds_nothing() {
     local file service text
     file=$(service_policy)
