@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -325,13 +326,23 @@ void service_stop(struct service *service)
     service->report_fd = -1;
 }
 
+/* What cannot be signalled has another uid and this is a root without CAP_KILL: it ends by itself,
+ * and nobody waits for it for ever. */
+static void await_end(pid_t pid)
+{
+    cleanup_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0u);
+    struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+
+    while (pidfd >= 0 && poll(&wait, 1, SERVICE_LAST_WORDS_MS) < 0 && errno == EINTR)
+        continue;
+}
+
 void service_reap(struct service *service)
 {
-    /* What cannot be signalled has another uid and this is a root without CAP_KILL: then nobody
-     * waits for it for ever. */
-    if (service->pid > 0 && !service->cannot_end)
-        (void)waitpid(service->pid, NULL, 0); /* nobody else reaps it */
-    else if (service->pid > 0 && waitpid(service->pid, NULL, WNOHANG) == 0)
+    if (service->pid > 0 && service->cannot_end)
+        await_end(service->pid);
+    /* Nobody else reaps it. */
+    if (service->pid > 0 && waitpid(service->pid, NULL, service->cannot_end ? WNOHANG : 0) == 0)
         report_note("netjail", "netjail-service (process %d) does not end, and cannot be ended",
                     (int)service->pid);
     service->pid = 0;

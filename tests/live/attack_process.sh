@@ -289,6 +289,12 @@ root_stopped_service_does_not_hold_netjail() {
     assert_equal "$code" 5
 }
 
+# But one that ends by itself, as it should, is not called stuck.
+root_service_of_a_root_without_cap_kill() {
+    run setpriv --bounding-set=-kill --inh-caps=-kill "$NETJAIL" -q -P 8098:80 -- bash -c 'exit 9'
+    assert_equal "$status: $err" '9: '
+}
+
 # ---- the caller -------------------------------------------------------------------------------
 
 root_setuid_copy_reads_nothing() {
