@@ -70,16 +70,18 @@ int packet_receive(int fd, void *data, size_t size, bool wait, int fds[PACKET_FD
     ssize_t length;
 
     *ret_fds_count = 0;
+    /* That the peer ended without reading all of ours is told once, before what it sent. */
     do
         length = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    while (length < 0 && errno == EINTR);
+    while (length < 0 && (errno == EINTR || errno == ECONNRESET));
     if (length < 0)
-        return errno == ECONNRESET ? 0 : -errno;
+        return -errno;
     size_t count = take_fds(&header, fds);
     if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
         for (size_t i = 0; i < count; i++)
             (void)close(fds[i]); /* refused: nothing to lose */
-        return -EPROTO;
+        /* Cut before its place ended: this process may not have more (unix(7)). */
+        return header.msg_flags & MSG_TRUNC || count == PACKET_FDS_MAX ? -EPROTO : -EMFILE;
     }
     *ret_fds_count = count;
     return (int)length;

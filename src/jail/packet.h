@@ -11,8 +11,8 @@
 int packet_send(int fd, const void *data, size_t size, const int *fds, size_t fds_count, bool wait);
 
 /* Receives one packet of at most `size` bytes with at most PACKET_FDS_MAX descriptors, which are
- * close-on-exec and the caller's. Its length, 0 at the end or after a reset; -EAGAIN without
- * `wait`: none is there; -EPROTO: it is longer, or has more descriptors, all of which are closed.
- */
+ * close-on-exec and the caller's. Its length, 0 at the end; -EAGAIN without `wait`: none is there;
+ * -EPROTO: it is longer, or has more descriptors, -EMFILE: this process may not have that many; all
+ * of them are closed then. */
 int packet_receive(int fd, void *data, size_t size, bool wait, int fds[PACKET_FDS_MAX],
                    size_t *ret_fds_count);

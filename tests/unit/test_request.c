@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -139,13 +140,51 @@ static void test_receive(void **state)
     (void)close(pair[1]);
 }
 
+/* What it said last is heard, also when it ended before it had read all. */
+static void test_last_words(void **state)
+{
+    int pair[2], fds[PACKET_FDS_MAX];
+    char words[8] = "words", got[8] = {0};
+    size_t count;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_int_equal(packet_send(pair[1], "unread", 6, NULL, 0, true), 0);
+    assert_int_equal(packet_send(pair[0], words, sizeof words, NULL, 0, true), 0);
+    (void)close(pair[0]);
+    assert_int_equal(packet_receive(pair[1], got, sizeof got, false, fds, &count), sizeof got);
+    assert_string_equal(got, "words");
+    assert_int_equal(packet_receive(pair[1], got, sizeof got, false, fds, &count), 0);
+    (void)close(pair[1]);
+}
+
+/* More descriptors than this process may have. */
+static void test_no_descriptors_left(void **state)
+{
+    int pair[2], fds[PACKET_FDS_MAX], two[2] = {0, 1};
+    struct rlimit before, none;
+    char text[8] = {0};
+    size_t count;
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_int_equal(packet_send(pair[0], text, sizeof text, two, 2, true), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)pair[1] + 1, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(packet_receive(pair[1], text, sizeof text, true, fds, &count), -EMFILE);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(count, 0);
+    (void)close(pair[0]);
+    (void)close(pair[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_receive),
+        cmocka_unit_test(test_requests),   cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_header),     cmocka_unit_test(test_receive),
+        cmocka_unit_test(test_last_words), cmocka_unit_test(test_no_descriptors_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
