@@ -249,12 +249,19 @@ static void list_found(void *context, int fd, const char *fault)
     buf_printf(text, "%s%d (%s)", text->length > 0 ? ", " : "", fd, fault);
 }
 
-/* A descriptor that shall be kept and is not open is an error: the command would miss it. */
+/* A descriptor that shall be kept and is not open is an error: the command would miss it. One of
+ * netjail's own may have its number by now. */
 static int kept_check(const struct kept *kept, struct error *error)
 {
     for (size_t i = 0; i < kept->fds_count; i++) {
-        if (fcntl(kept->fds[i], F_GETFD) < 0)
-            return error_errno(error, -errno, "cannot keep descriptor %d", kept->fds[i]);
+        int flags = fcntl(kept->fds[i], F_GETFD);
+
+        if (flags >= 0 && !(flags & FD_CLOEXEC))
+            continue;
+        (void)error_errno(error, -EBADF, "cannot keep descriptor %d", kept->fds[i]);
+        error_hint(error, "netjail was started without it; a shell opens it by %d<FILE or %d>FILE",
+                   kept->fds[i], kept->fds[i]);
+        return error->code;
     }
     return 0;
 }

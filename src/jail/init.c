@@ -173,8 +173,11 @@ static int init_shrink(struct init *init, struct error *error)
     const struct jail_setup *setup = init->setup;
     int status = privs_lock(setup->policy->capabilities_kept, error);
 
-    if (status == 0)
+    if (status == 0) {
         status = privs_take_identity(&setup->identity, error);
+        if (status < 0)
+            error->where = setup->policy->user_where;
+    }
     if (status == 0)
         status = privs_drop(setup->policy->capabilities_kept, error);
     if (status == 0 && init->files->cwd[0] != '\0' && chdir(init->files->cwd) < 0)

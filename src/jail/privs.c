@@ -123,8 +123,14 @@ int privs_take_identity(const struct identity *identity, struct error *error)
 
     if (identity->keep)
         return 0;
-    if (setgroups(identity->groups_count, identity->groups) < 0)
-        return error_errno(error, -errno, "cannot set the supplementary groups");
+    if (setgroups(identity->groups_count, identity->groups) < 0) {
+        (void)error_errno(error, -errno, "cannot set the supplementary groups");
+        if (error->code == -EPERM)
+            error_hint(error, "the user namespace that netjail runs in denies setgroups(2) "
+                              "(unshare -r, a container without subordinate ids): leave out "
+                              "`user` there");
+        return error->code;
+    }
     if (setresgid(identity->gid, identity->gid, identity->gid) < 0)
         return error_errno(error, -errno, "cannot become group %u", identity->gid);
     if (setresuid(identity->uid, identity->uid, identity->uid) < 0)

@@ -77,6 +77,14 @@ root_warning_about_uid_0() {
     assert_contains "$err" user
 }
 
+root_user_statement_in_a_namespace_that_denies_groups() {
+    local p
+    p=$(policy daemon <<< 'user daemon')
+    assert_status 125 unshare -rn "$NETJAIL" -q -p "$p" true
+    assert_contains "$err" "$p:1:6: cannot set the supplementary groups"
+    assert_contains "$err" 'hint: the user namespace that netjail runs in denies setgroups(2)'
+}
+
 user_user_statement_is_refused() {
     assert_status 125 "$NETJAIL" --user root true
     [ -n "$err" ] || fail "no message"
@@ -155,6 +163,18 @@ print(s.fileno(), r, flush=True)
 subprocess.run([sys.argv[1], "-q", "ls", "-l", "/proc/self/fd"], close_fds=False)' "$NETJAIL"
     assert_lacks "$out" socket:
     assert_contains "$out" pipe:
+}
+
+# Those numbers are netjail's own meanwhile.
+both_a_descriptor_to_keep_must_be_there() {
+    local n
+    for ((n = 3; n < 24; n++)); do
+        run bash -c "exec $n>&-; exec \"\$0\" -q --keep-fd $n echo ran" "$NETJAIL"
+        assert_equal "$status:$out" 125: "with --keep-fd $n: $err"
+        assert_contains "$err" "cannot keep descriptor $n: Bad file descriptor"
+    done
+    assert_status 0 bash -c 'exec 5< /etc; exec "$0" -q --keep-fd 5 readlink /proc/self/fd/5' "$NETJAIL"
+    assert_equal "$out" /etc
 }
 
 both_command_sees_no_host_process() {
