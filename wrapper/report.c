@@ -79,6 +79,13 @@ static void report_diags_json(const struct diags *diags)
     write_stderr(&text);
 }
 
+/* Whatever it was that could not be opened: that is not what is wrong. */
+static const char *hint_of(const struct error *error)
+{
+    return error->code == -EMFILE ? "the limit of open files is too low: ulimit -n 1024"
+                                  : error->hint;
+}
+
 static void report_error_json(const char *program, const struct sources *sources,
                               const struct error *error)
 {
@@ -86,7 +93,7 @@ static void report_error_json(const char *program, const struct sources *sources
 
     put_message(&text, "error", program, error->text);
     put_position(&text, sources, error->where);
-    put_member(&text, "hint", error->hint);
+    put_member(&text, "hint", hint_of(error));
     buf_puts(&text, "}\n");
     write_stderr(&text);
 }
@@ -140,9 +147,9 @@ void report_error(const char *program, const struct sources *sources, const stru
     buf_puts(&text, "\n");
     if (sources && error->where.source)
         position_print_line(sources, error->where, NULL, &text);
-    if (error->hint[0]) {
+    if (hint_of(error)[0]) {
         buf_puts(&text, "hint: ");
-        buf_put_visible(&text, error->hint, strlen(error->hint));
+        buf_put_visible(&text, hint_of(error), strlen(hint_of(error)));
         buf_puts(&text, "\n");
     }
     write_stderr(&text);

@@ -66,9 +66,10 @@ static int proc_mount(struct error *error)
     if (mount("proc", "/proc", "proc", QUIET, NULL) == 0)
         return 0;
     (void)error_errno(error, -errno, "cannot mount the jail's /proc");
-    error_hint(error, errno == EPERM ? "a container that covers parts of /proc forbids this; "
-                                       "`processes shared` does without a pid namespace"
-                                     : "`processes shared` does without a pid namespace");
+    error_hint(error, errno == EPERM
+                          ? "a container or jail that covers parts of /proc forbids this; "
+                            "`processes shared` does without a pid namespace"
+                          : "`processes shared` does without a pid namespace");
     return error->code;
 }
 

@@ -69,6 +69,9 @@ static int clone_explain(int code, bool user_namespace, struct error *error)
             error_hint(error, "a limit is reached: see sysctl user.max_user_namespaces, "
                               "user.max_net_namespaces, user.max_pid_namespaces and "
                               "user.max_mnt_namespaces; namespaces nest 32 deep");
+    } else if (code == -EAGAIN) {
+        error_hint(error, "the limit of processes is reached: see ulimit -u, and the cgroup's "
+                          "pids.max (TasksMax= of a unit)");
     } else if (code == -EINVAL) {
         error_hint(error,
                    "the kernel needs CONFIG_NET_NS, CONFIG_PID_NS, CONFIG_IPC_NS and, without "
@@ -300,14 +303,21 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
                         .notify = setup->notify,
                         .state = JAIL_CLONED,
                         .processes_shared = setup->policy->processes_shared};
+    const char *outer_jail = getenv("NETJAIL_NAME");
     int status = identity_check(setup, user_namespace, error);
 
     if (status == 0)
         status = environment_name(setup, error);
     if (status == 0 && jail.processes_shared)
         status = adopt(&jail, error);
-    if (status == 0)
+    if (status == 0) {
         status = clone_init(setup, user_namespace, &jail, error);
+        if (status == -EPERM && outer_jail)
+            error_hint(error,
+                       "this is inside the jail '%s' (NETJAIL_NAME), and a jail makes no jails: "
+                       "start it outside",
+                       outer_jail);
+    }
     if (status < 0) {
         jail_destroy(&jail);
         return status;

@@ -208,8 +208,7 @@ _Noreturn static void child_run(struct program *program, int words_fd)
     if (words.code == 0)
         words.code = seccomp_load(program->setup->policy, &error);
     if (words.code == 0) {
-        (void)execvpe(program->argv[0], program->argv, environ); /* returns only on failure */
-        words = (struct last_words){.code = -errno, .by_exec = true};
+        words = (struct last_words){.code = command_execute(program->argv), .by_exec = true};
     }
     (void)!write(words_fd, &words, sizeof words); /* a pipe with room; and nobody else to tell */
     _exit(127);

@@ -95,14 +95,44 @@ static int group_take(const struct spawn *spawn, bool foreground, struct error *
     return 0;
 }
 
+/* Has a directory of PATH such a file? Its frame is not for the way of every start. */
+__attribute__((noinline)) static bool is_in_path(const char *name)
+{
+    const char *at = getenv("PATH");
+    char file[PATH_MAX];
+
+    for (; at; at = at[strcspn(at, ":")] ? strchr(at, ':') + 1 : NULL) {
+        int length = (int)strcspn(at, ":");
+
+        if (snprintf(file, sizeof file, "%.*s/%s", length > 0 ? length : 1, length > 0 ? at : ".",
+                     name) < (int)sizeof file &&
+            access(file, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+int command_execute(char *const *argv)
+{
+    (void)execvpe(argv[0], argv, environ); /* returns only on failure */
+    int status = -errno;
+
+    /* Of a directory in PATH that may not be looked into execvpe(3) says the same. */
+    return status == -EACCES && !strchr(argv[0], '/') && !is_in_path(argv[0]) ? -ENOENT : status;
+}
+
 static int exec_command(const struct spawn *spawn, struct error *error)
 {
-    char *const *argv = spawn->setup->argv;
+    const char *name = spawn->setup->argv[0];
+    int status = command_execute(spawn->setup->argv);
 
-    (void)execvpe(argv[0], argv, environ); /* returns only on failure */
-    if (errno == ENOENT && !strchr(argv[0], '/'))
-        return error_set(error, -ENOENT, "command '%s' not found", argv[0]);
-    return error_errno(error, -errno, "cannot run '%s'", argv[0]);
+    if (status == -ENOENT && !strchr(name, '/'))
+        return error_set(error, status, "command '%s' not found", name);
+    (void)error_errno(error, status, "cannot run '%s'", name);
+    if (status == -ENOENT && access(name, F_OK) == 0)
+        error_hint(error,
+                   "the file is there; what its first line (#!) names, or its loader, is not");
+    return status;
 }
 
 static int child_prepare(const struct spawn *spawn, struct error *error)

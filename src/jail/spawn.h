@@ -19,6 +19,10 @@ struct spawn {
 int spawn_command(const struct spawn *spawn, pid_t *ret_pid, bool *ret_refused,
                   struct error *error);
 
+/* execvpe(3), which returns a negative errno when it fails: -ENOENT when no directory of PATH that
+ * may be searched has the command. */
+int command_execute(char *const *argv);
+
 /* Makes process group `group` the terminal's foreground group; nothing without a terminal. */
 void terminal_give(pid_t group);
 

@@ -66,8 +66,8 @@ static int op_write(const struct jail_setup *setup, const struct op *op, int sys
         return 0;
     (void)error_errno(error, status, "cannot set %s to %s in the jail", op->sysctl.path, value);
     if (status == -EROFS)
-        error_hint(error, "the container has /proc/sys read-only; allow it to be written there "
-                          "(podman, docker: --security-opt unmask=/proc/sys)");
+        error_hint(error, "the container or jail around has /proc/sys read-only; allow it to be "
+                          "written there (podman, docker: --security-opt unmask=/proc/sys)");
     error->where = op->position;
     return status;
 }

@@ -37,6 +37,15 @@ both_programs_that_start_others() {
     printf 'exit 5\n' > "$T/script"
     chmod 755 "$T/script"
     assert_status 5 "$NETJAIL" -q "$T/script"
+    # What PATH hides is not found, what may not be run is found.
+    mkdir -m 0 "$T/closed"
+    assert_status 127 env PATH="$T/closed:$PATH" "$NETJAIL" -q no-such-command
+    assert_contains "$err" "command 'no-such-command' not found"
+    assert_status 126 env PATH="$T/closed:/etc" "$NETJAIL" -q passwd
+    assert_status 126 env PATH="/etc:$T/closed" "$NETJAIL" -q passwd
+    printf '#!/no/such/interpreter\n' > "$T/script"
+    assert_status 127 "$NETJAIL" -q "$T/script"
+    assert_contains "$err" 'hint: the file is there'
     file=$(policy waits <<< 'on-exit wait')
     assert_status 3 "$NETJAIL" -q -p "$file" sh -c '(exec tail -f /dev/null) & exec sh -c "kill \$0; exit 3" $!'
 }
@@ -112,6 +121,7 @@ both_inside_another_jail() {
     run "$NETJAIL" -q "$NETJAIL" -q sh -c 'echo ran'
     assert_equal "$status" 125 "$out $err"
     assert_contains "$err" 'netjail: '
+    assert_contains "$err" 'hint: this is inside the jail '
     run "$NETJAIL" -q -e 'namespaces allow' "$NETJAIL" -q sh -c 'echo ran'
     assert_equal "$status" 125 "$out $err"
 }

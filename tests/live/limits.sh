@@ -55,6 +55,23 @@ both_small_stacks() {
     assert_status 3 bash -c 'ulimit -s 256; exec "$@"' - "$NETJAIL" -q --wait-clean -P 8098:80 sh -c 'exit 3'
 }
 
+both_too_few_descriptors_have_a_name() {
+    local n refused=0
+    for n in 5 8 10 12 16 20 64; do
+        run bash -c 'ulimit -n '$n'; exec "$@"' - "$NETJAIL" -q --wait-clean -P 8098:80 true
+        [ "$status" != 0 ] || continue
+        assert_equal "$status" 125 "with ulimit -n $n: $err"
+        assert_contains "$err" 'Too many open files'
+        assert_contains "$err" 'hint: the limit of open files is too low: ulimit -n'
+        refused=$((refused + 1))
+    done
+    [ "$refused" -ge 3 ] || fail "only $refused runs had too few"
+    assert_equal "$status" 0 'with 64 descriptors'
+    [ "$(id -u)" != 0 ] || return 0 # who has no such limit
+    assert_status 125 bash -c 'ulimit -u 1; exec "$@"' - "$NETJAIL" -q true
+    assert_contains "$err" 'hint: the limit of processes is reached: see ulimit -u'
+}
+
 # Limits that are in nobody's way: the jail is as ever, and the command has them.
 both_other_limits() {
     local limit
