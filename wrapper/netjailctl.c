@@ -118,6 +118,7 @@ static int take_option(const struct command *command, int option, struct ctl_opt
     switch (option) {
     case 'j':
         options->json = true;
+        report_use_json();
         return 0;
     case 'D':
         options->values[options->values_count++] = optarg;
@@ -204,7 +205,8 @@ __attribute__((noinline)) static int start(int argc, char **argv)
         usage(stderr);
         return CTL_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return ctl_finish_output(CTL_OK);
     }

@@ -80,6 +80,22 @@ both_doctor() {
     jq -e . <<< "$out" > /dev/null || fail "not JSON: $out"
 }
 
+both_help() {
+    assert_status 0 "$NETJAILCTL" help
+    assert_contains "$out" 'usage: netjailctl'
+}
+
+# Each message a line, whatever the command.
+both_errors_as_json() {
+    local p
+    p=$(policy wrong <<< 'allow out tpc')
+    for command in "plan $p" "why $p 'out tcp 10.0.0.1 80'" "diff $p $p" 'plan missing.conf' 'status nobody'; do
+        run eval "\"\$NETJAILCTL\" $command --json"
+        [ "$status" != 0 ] || fail "$command succeeded"
+        jq -es 'length > 0 and all(.severity == "error" and .text != "")' <<< "$err" > /dev/null || fail "$command: $err"
+    done
+}
+
 root_dry_run_changes_nothing() {
     assert_status 0 "$NETJAIL" -q -n -p "$TEST_TOP/policies/none.conf" echo ran
     assert_lacks "$out" $'\nran'
