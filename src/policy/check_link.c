@@ -79,8 +79,8 @@ static void warn_no_address(struct diags *diags, const struct link *link)
 {
     struct diag *diag;
 
-    if (link->addresses_count > 0)
-        return;
+    if (link->addresses_count > 0 || diags->error_count > 0)
+        return; /* what is wrong may be the address */
     diag = diag_warning(diags, link->where, "'%s' gets no address", link->ifname);
     diag_hint(diags, diag, "give it one, or state the bridge's own address in the network");
 }

@@ -95,12 +95,29 @@ int parser_addr(struct parser *parser, struct addr *ret_addr)
     return parse_addr_word(parser, &word, ret_addr);
 }
 
+/* https://HOST/PATH, as a browser or a package tool has it. */
+static int url_error(struct parser *parser, const struct token *word, const char *host)
+{
+    size_t length = 0;
+
+    while (host + length < word->text + word->length && !strchr("/:?#", host[length]))
+        length++;
+    const char *hint = length == 0 ? "a host is written alone, without http://"
+                                   : arena_printf(parser->arena, "write the host alone: %s",
+                                                  parser_quote(parser, host, length));
+    return parser_error(parser, word->where, hint, "'%s' is not an address",
+                        parser_quote(parser, word->text, word->length));
+}
+
 static int prefix_error(struct parser *parser, const struct token *word)
 {
     const char *slash = memchr(word->text, '/', word->length);
+    const char *scheme = memmem(word->text, word->length, "://", 3);
     struct addr addr;
     size_t before;
 
+    if (scheme && scheme < slash)
+        return url_error(parser, word, scheme + 3);
     if (!slash) {
         if (addr_parse(word->text, word->length, &addr) < 0)
             return addr_error(parser, word, word->text, word->length);
