@@ -115,6 +115,8 @@ static void emit_host(const struct build *build, const struct emit *emit, const 
         emit_rule(emit, chain);
         term_match_family(emit->plan, family);
         term_match_addr(emit->plan, field_daddr(family), &range.first, &range.last);
+        if (policy->log_denied)
+            term_log(emit->plan, "denied out default");
         term_simple(emit->plan, TERM_COUNTER);
         term_verdict(emit->plan, NFT_GOTO_CHAIN, CHAIN_REFUSE);
     }

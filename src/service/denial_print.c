@@ -7,6 +7,7 @@
  * Pure. */
 #include "base/buf.h"
 #include "base/utf8.h"
+#include "policy/relay.h"
 #include "service/denials.h"
 
 #include <netinet/in.h>
@@ -121,6 +122,15 @@ static bool has_hint(const struct said *said, const struct nflog_packet *packet)
            packet->destination.family != ADDR_NONE;
 }
 
+/* host.netjail is reached by no rule. */
+static bool is_exposable(const struct nflog_packet *packet)
+{
+    struct addr host = relay_addr(RELAY_HOST, packet->destination.family);
+
+    return addr_equal(&packet->destination, &host) &&
+           (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
+}
+
 /* The statement that would allow it. */
 static void put_hint(struct buf *out, const struct said *said, const struct nflog_packet *packet)
 {
@@ -128,6 +138,10 @@ static void put_hint(struct buf *out, const struct said *said, const struct nflo
     bool with_destination = strcmp(said->direction, "in") != 0;
     char number[8];
 
+    if (is_exposable(packet)) {
+        buf_printf(out, "expose %u%s", packet->port, packet->protocol == IPPROTO_UDP ? " udp" : "");
+        return;
+    }
     buf_printf(out, "allow %s %s", said->direction, protocol_text(packet->protocol, number));
     if (packet->has_type)
         buf_printf(out, " %u", packet->type);

@@ -93,11 +93,23 @@ static struct flow *find(struct denials *denials, const struct nflog_packet *pac
     return best;
 }
 
+/* The jail's kernel announces its multicast groups by itself (RFC 3810): nobody tried anything. */
+static bool is_group_report(const struct nflog_packet *packet)
+{
+    static const struct addr routers = {ADDR_V6, {0xff, 0x02, [15] = 0x16}};
+
+    return packet->protocol == IPPROTO_ICMPV6 && packet->has_type && packet->type == 143 &&
+           addr_equal(&packet->destination, &routers) && strncmp(packet->prefix, "allowed", 7) != 0;
+}
+
 static void seen(void *context, const struct nflog_packet *packet)
 {
     struct denials *denials = context;
-    struct flow *flow = find(denials, packet);
+    struct flow *flow;
 
+    if (is_group_report(packet))
+        return;
+    flow = find(denials, packet);
     if (flow->count > 0) {
         flow->count += flow->count < UINT32_MAX;
         return;

@@ -16,6 +16,7 @@
 
 #include "service/host_route.h"
 #include "service/judge.h"
+#include "service/log.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -25,10 +26,12 @@
 
 struct reach {
     struct judge *judge;
+    struct service_log *log;
     int route_fd;
 };
 
-int reach_new(struct judge *judge, int route_fd, struct reach **ret_reach, struct error *error)
+int reach_new(struct judge *judge, struct service_log *log, int route_fd, struct reach **ret_reach,
+              struct error *error)
 {
     struct reach *reach = calloc(1, sizeof *reach);
 
@@ -37,6 +40,7 @@ int reach_new(struct judge *judge, int route_fd, struct reach **ret_reach, struc
         return error_errno(error, -ENOMEM, "cannot start the relay");
     }
     reach->judge = judge;
+    reach->log = log;
     reach->route_fd = route_fd;
     *ret_reach = reach;
     return 0;
@@ -127,8 +131,24 @@ static bool names_host(const struct reach *reach, const struct decision *decisio
     return false;
 }
 
+/* The rules inside have let it through, so that nobody else tells it. */
+static int refuse_host(const struct reach *reach, const struct packet *packet,
+                       const struct addr *addr)
+{
+    const struct policy *policy = judge_policy(reach->judge);
+    const char *name = protocol_name(packet->protocol);
+    char text[ADDR_TEXT_SIZE];
+
+    if (policy->log_denied && !policy->log_json)
+        service_log_limit(reach->log,
+                          "denied out %s to %s, an address of this host\n"
+                          "netjail: %s: hint: allow out %s to host, before rules that admit any",
+                          name, addr_print(addr, text), reach->log->jail_name, name);
+    return RELAY_PROHIBITED;
+}
+
 static int check_addr(const struct reach *reach, const struct decision *decision,
-                      const struct addr *addr)
+                      const struct packet *packet, const struct addr *addr)
 {
     bool is_local = false;
     bool is_plain = false;
@@ -143,7 +163,7 @@ static int check_addr(const struct reach *reach, const struct decision *decision
         return refusal ? refusal : RELAY_NO_NETWORK;
     }
     if (is_local)
-        return names_host(reach, decision, addr) ? 0 : RELAY_PROHIBITED;
+        return names_host(reach, decision, addr) ? 0 : refuse_host(reach, packet, addr);
     return is_plain ? 0 : RELAY_NO_NETWORK;
 }
 
@@ -165,7 +185,7 @@ static int check_embedded(const struct reach *reach, const struct packet *packet
                           const struct addr *inner, const struct decision *outer)
 {
     if (inner_is_denied(reach, packet, inner, outer) ||
-        check_addr(reach, outer, inner) == RELAY_PROHIBITED)
+        check_addr(reach, outer, packet, inner) == RELAY_PROHIBITED)
         return RELAY_PROHIBITED;
     return is_nobody(inner) ? RELAY_NO_NETWORK : 0;
 }
@@ -185,7 +205,7 @@ int reach_check(struct reach *reach, const struct packet *packet, struct reach_t
     } else {
         decision = judge_decide(reach->judge, packet);
         refusal = decision.verdict == VERDICT_ALLOW
-                      ? check_addr(reach, &decision, &packet->destination)
+                      ? check_addr(reach, &decision, packet, &packet->destination)
                       : RELAY_PROHIBITED;
         if (refusal == 0 && embedded(&packet->destination, &inner))
             refusal = check_embedded(reach, packet, &inner, &decision);

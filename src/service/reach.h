@@ -7,6 +7,7 @@
 
 struct judge;
 struct reach;
+struct service_log;
 
 #define REACH_TARGETS_MAX 2
 
@@ -16,8 +17,10 @@ struct reach_targets {
     size_t count;
 };
 
-/* `route_fd`: a NETLINK_ROUTE socket of the host's namespace, owned from here on. */
-int reach_new(struct judge *judge, int route_fd, struct reach **ret_reach, struct error *error);
+/* `route_fd`: a NETLINK_ROUTE socket of the host's namespace, owned from here on. With `log denied`
+ * the log says what the rules of the jail admit and the host's own addresses are kept from. */
+int reach_new(struct judge *judge, struct service_log *log, int route_fd, struct reach **ret_reach,
+              struct error *error);
 void reach_free(struct reach *reach); /* NULL is allowed */
 
 /* May this first packet of the jail be carried, and to where? 0, or how it is to be refused (enum

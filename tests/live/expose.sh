@@ -44,6 +44,25 @@ both_the_host_is_closed_by_any_spelling() {
 }
 
 # What is denied by its IPv4 address is denied behind a translator, too; what is not, is not.
+# Who wonders why is told what would open it.
+both_the_log_says_how() {
+    local file
+    file=$(policy logged <<< 'expose 8080; allow out to any; log denied')
+    assert_status 0 "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST_NETJAIL4 8080
+    assert_equal "$err" ''
+    run "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST_NETJAIL6 8081
+    assert_contains "$err" 'hint: expose 8081'
+    run "$NETJAIL" -q -p "$file" "$NET" try udp $HOST_NETJAIL4 53
+    assert_contains "$err" 'hint: expose 53 udp'
+    file=$(policy logged <<< 'link relay; allow out to any; log denied')
+    run "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST6 22
+    assert_contains "$err" "denied out tcp to $HOST6, an address of this host"
+    assert_contains "$err" 'hint: allow out tcp to host'
+    file=$(policy opened <<< 'link relay; allow out tcp to host; allow out to any; log denied')
+    assert_status 0 "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST6 22
+    assert_equal "$err" ''
+}
+
 both_denied_addresses_behind_a_translator() {
     local file
     file=$(policy translated <<< "link relay; deny out to { metadata, private, $INTERNET4 }; allow out to any")

@@ -1,6 +1,7 @@
 /* The packet log: parsing of hostile messages, the words, counting. */
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/relay.h"
 #include "service/config.h"
 #include "service/denials.h"
 #include "service/log.h"
@@ -151,6 +152,25 @@ static void test_lines(void **state)
                 "netjail: web: something else tcp 10.10.0.5 -> 192.0.2.1:443\n");
 }
 
+/* What `expose` opens no rule can. */
+static void test_exposable(void **state)
+{
+    struct nflog_packet packet = {.prefix = "denied out default",
+                                  .source = relay_addr(RELAY_JAIL, ADDR_V4),
+                                  .destination = relay_addr(RELAY_HOST, ADDR_V4),
+                                  .protocol = IPPROTO_UDP,
+                                  .has_ports = true,
+                                  .port = 53};
+    const struct denial denial = {.jail_name = "web", .packet = &packet, .count = 1};
+    cleanup_buf struct buf out = {0};
+
+    (void)state;
+    denial_print(&denial, &out);
+    assert_string_equal(buf_text(&out),
+                        "netjail: web: denied out udp 192.0.0.2 -> 192.0.0.1:53 (default deny "
+                        "out)\nnetjail: web: hint: expose 53 udp\n");
+}
+
 static void test_json(void **state)
 {
     struct nflog_packet packet = {0};
@@ -215,6 +235,47 @@ static void test_counting(void **state)
     denials_close(denials);
     read_log(out[1], text, sizeof text);
     assert_non_null(strstr(text, "(20 times)"));
+    close(nflog[1]);
+    close(out[0]);
+    close(out[1]);
+    loop_free(loop);
+}
+
+/* The kernel's own report of its groups is no attempt of anybody. */
+static void test_group_report(void **state)
+{
+    static const uint8_t report[48] = {
+        0x60, [5] = 8, [6] = IPPROTO_ICMPV6, [8] = 0xfe, 0x80, [24] = 0xff, 0x02, [39] = 0x16, 143};
+    struct service_log log = {.jail_name = "web"};
+    struct denials *denials = NULL;
+    struct loop *loop = NULL;
+    struct error error = {0};
+    uint8_t bytes[1024], query[sizeof report];
+    char text[4096];
+    int nflog[2], out[2];
+    size_t length;
+
+    (void)state;
+    assert_int_equal(loop_new(&loop, &error), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, nflog), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+    log.fd = out[0];
+    log.loop = loop;
+    assert_int_equal(denials_open(loop, nflog[0], &log, "web", "web.conf", false, &denials, &error),
+                     0);
+    length = make_message(bytes, "denied out web.conf:4", report, sizeof report);
+    assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
+    assert_int_equal(loop_round(loop, 0, &error), 0);
+    read_log(out[1], text, sizeof text);
+    assert_string_equal(text, "");
+    memcpy(query, report, sizeof query);
+    query[40] = 130;
+    length = make_message(bytes, "denied out web.conf:4", query, sizeof query);
+    assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
+    assert_int_equal(loop_round(loop, 0, &error), 0);
+    read_log(out[1], text, sizeof text);
+    assert_non_null(strstr(text, "denied out icmpv6 130 fe80:: -> ff02::16"));
+    denials_close(denials);
     close(nflog[1]);
     close(out[0]);
     close(out[1]);
@@ -305,10 +366,11 @@ static void test_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message), cmocka_unit_test(test_hostile_message),
-        cmocka_unit_test(test_packets), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_json),    cmocka_unit_test(test_counting),
-        cmocka_unit_test(test_rate),    cmocka_unit_test(test_config),
+        cmocka_unit_test(test_message),   cmocka_unit_test(test_hostile_message),
+        cmocka_unit_test(test_packets),   cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_exposable), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_counting),  cmocka_unit_test(test_group_report),
+        cmocka_unit_test(test_rate),      cmocka_unit_test(test_config),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
