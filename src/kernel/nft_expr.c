@@ -61,6 +61,7 @@ static const struct field_source {
     [FIELD_FIB_SADDR_TYPE] = {SOURCE_FIB, NFTA_FIB_F_SADDR, 0},
     [FIELD_FIB_SADDR_OIF] = {SOURCE_FIB, NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF, 0},
     [FIELD_MARK] = {SOURCE_META, NFT_META_MARK, 0},
+    [FIELD_ND_TARGET] = {SOURCE_PAYLOAD, NFT_PAYLOAD_TRANSPORT_HEADER, 8},
 };
 static_assert(ARRAY_LENGTH(field_sources) == FIELD_COUNT, "every field has a source");
 

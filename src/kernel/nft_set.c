@@ -28,6 +28,7 @@
  * concatenation. */
 enum nft_type {
     TYPE_NFPROTO = 2,
+    TYPE_INTEGER = 4, /* of the size that the user data tell */
     TYPE_IPADDR = 7,
     TYPE_IP6ADDR = 8,
     TYPE_ETHERADDR = 9,
@@ -84,6 +85,7 @@ static const struct field_type {
     [FIELD_FIB_SADDR_TYPE] = {TYPE_FIB_ADDR, true},
     [FIELD_FIB_SADDR_OIF] = {TYPE_IFINDEX, true},
     [FIELD_MARK] = {TYPE_MARK, true},
+    [FIELD_ND_TARGET] = {TYPE_INTEGER, false},
 };
 static_assert(ARRAY_LENGTH(field_types) == FIELD_COUNT, "every field has a type");
 
@@ -142,6 +144,24 @@ static bool set_counter(struct nftnl_set *set)
     return true;
 }
 
+/* `typeof iifname . @th,64,128` as nft(8) 1.0 writes it, for its own lists of the table: an integer
+ * has no size of its own. Expressions and their keys are numbered in its expression.h, meta.h,
+ * payload.h. */
+static const uint8_t typeof_target[] = {
+    0x00, 4,  13,   0, 0, 0, 0x01, 56,                      /* a concatenation of: */
+    0x00, 14, 0x00, 4, 9, 0, 0,    0,                       /* 0: meta, */
+    0x01, 6,  0x00, 4, 6, 0, 0,    0,                       /* iifname */
+    0x01, 38, 0x00, 4, 7, 0, 0,    0,                       /* 1: payload, */
+    0x01, 30, 0x00, 4, 0, 0, 0,    0,  0x01, 4, 0, 0, 0, 0, /* raw, */
+    0x02, 4,  3,    0, 0, 0,                                /* of the transport header, */
+    0x03, 4,  64,   0, 0, 0, 0x04, 4,  128,  0, 0, 0,       /* from bit 64 on, 128 bits */
+};
+
+static bool is_target_key(const struct nft_key *key)
+{
+    return key->count == 2 && key->fields[1] == FIELD_ND_TARGET;
+}
+
 static bool set_user_data(struct nftnl_set *set, const struct op *op)
 {
     struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
@@ -152,6 +172,9 @@ static bool set_user_data(struct nftnl_set *set, const struct op *op)
                                     is_host ? BYTEORDER_HOST : BYTEORDER_BIG);
     if (done && (op->set.data == SET_DATA_ADDR4_PORT || op->set.data == SET_DATA_ADDR6_PORT))
         done = nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, BYTEORDER_BIG);
+    if (done && is_target_key(&op->set.key))
+        done =
+            nftnl_udata_put(data, NFTNL_UDATA_SET_KEY_TYPEOF, sizeof typeof_target, typeof_target);
     if (done)
         done = nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
                                   nftnl_udata_buf_len(data)) == 0;

@@ -293,6 +293,13 @@ static void emit_pin(const struct build *build, const struct link_plan *link,
     element_bytes(build->plan, link->jail_mac.bytes, sizeof link->jail_mac.bytes);
     element_addr(build->plan, addr);
     element_end(build->plan);
+    if (addr->family != ADDR_V6)
+        return;
+    emit = host_emit(build, HOST_SET_TARGET6, link->link->where);
+    emit_elements(&emit, host_set(HOST_SET_TARGET6), HOST_ELEMENT_TIMEOUT_MS);
+    element_ifname(build->plan, link->host_name);
+    element_addr(build->plan, addr);
+    element_end(build->plan);
 }
 
 static void emit_router_pins(const struct build *build, const struct link_plan *link,

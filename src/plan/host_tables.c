@@ -76,6 +76,10 @@ static const struct set_definition sets[] = {
                        .name = "pin6",
                        .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP6_SADDR}},
                        .has_timeout = true},
+    [HOST_SET_TARGET6] = {.family = NFT_BRIDGE,
+                          .name = "target6",
+                          .key = {2, {FIELD_IIFNAME, FIELD_ND_TARGET}},
+                          .has_timeout = true},
     [HOST_SET_ROUTER4] = {.family = NFT_BRIDGE,
                           .name = "router4",
                           .key = {3, {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR}},
@@ -430,8 +434,20 @@ static void emit_no_routers(const struct emit *emit, const char *chain)
     }
 }
 
-/* MAC, IP and ARP of each port of a network. The ether type is read from the frame: that of a
- * tagged frame is none of these. */
+/* Nor may a port speak about the address of another: neighbours would send to it what is not its.
+ */
+static void emit_targets(const struct emit *emit, const char *chain)
+{
+    emit_rule(emit, chain);
+    match_ether_type(emit, ETH_P_IPV6);
+    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
+    term_match_byte(emit->plan, FIELD_ICMPV6_TYPE, ND_NEIGHBOR_ADVERT);
+    term_lookup(emit->plan, &sets[HOST_SET_TARGET6].key, sets[HOST_SET_TARGET6].name, true);
+    drop(emit);
+}
+
+/* MAC, IP, ARP and neighbour advertisements of each port of a network. The ether type is read from
+ * the frame: that of a tagged frame is none of these. */
 static void emit_pins(const struct emit *emit)
 {
     static const struct nft_key arp_keys[] = {
@@ -449,6 +465,7 @@ static void emit_pins(const struct emit *emit)
     lookup(emit, HOST_SET_PIN4);
     pass(emit);
     emit_no_routers(emit, chain);
+    emit_targets(emit, chain);
     emit_rule(emit, chain);
     match_ether_type(emit, ETH_P_IPV6);
     lookup(emit, HOST_SET_PIN6);

@@ -27,6 +27,7 @@ enum host_set {
     HOST_SET_DIRECT6,
     HOST_SET_PIN4, /* port . MAC . address */
     HOST_SET_PIN6,
+    HOST_SET_TARGET6, /* port . what its neighbour advertisements may be about */
     HOST_SET_ROUTER4, /* the same with networks, behind a jail that is a router */
     HOST_SET_ROUTER6,
     HOST_SET_COUNT,

@@ -20,6 +20,7 @@ static const uint8_t field_sizes[] = {
     [FIELD_CT_STATE] = 4,          [FIELD_CT_STATUS] = 4,         [FIELD_FIB_DADDR_TYPE] = 4,
     [FIELD_ETHER_TYPE] = 2,        [FIELD_ETHER_DADDR] = 6,       [FIELD_IIF] = 4,
     [FIELD_FIB_SADDR_TYPE] = 4,    [FIELD_FIB_SADDR_OIF] = 4,     [FIELD_MARK] = 4,
+    [FIELD_ND_TARGET] = 16,
 };
 static_assert(ARRAY_LENGTH(field_sizes) == FIELD_COUNT, "every field has a size");
 

@@ -103,6 +103,7 @@ enum nft_field {
     FIELD_FIB_SADDR_OIF, /* fib saddr . iif oif, 4, host byte order: 0 when the way back to the
                             source does not lead by the link that it came from */
     FIELD_MARK,          /* meta mark, 4, host byte order */
+    FIELD_ND_TARGET, /* @th,64,128, 16: the target of a neighbour advertisement (RFC 4861, 4.4) */
     FIELD_COUNT,
 };
 

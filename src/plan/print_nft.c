@@ -47,6 +47,7 @@ static const struct {
     [FIELD_FIB_SADDR_TYPE] = {"fib saddr type", NULL},
     [FIELD_FIB_SADDR_OIF] = {"fib saddr . iif oif", NULL},
     [FIELD_MARK] = {"meta mark", NULL},
+    [FIELD_ND_TARGET] = {"@th,64,128", NULL}, /* nft before 1.0.8 has no name for it */
 };
 static_assert(ARRAY_LENGTH(fields) == FIELD_COUNT, "every field has a name");
 
@@ -94,6 +95,14 @@ static void print_word_field(enum nft_field field, const uint8_t *bytes, struct 
     }
 }
 
+/* An address where nft sees but a number. */
+static void print_number(const uint8_t *bytes, size_t size, struct buf *out)
+{
+    buf_puts(out, "0x");
+    for (size_t i = 0; i < size; i++)
+        buf_printf(out, "%02x", bytes[i]);
+}
+
 static void print_value(enum nft_field field, const uint8_t *bytes, struct buf *out)
 {
     struct mac mac;
@@ -120,7 +129,10 @@ static void print_value(enum nft_field field, const uint8_t *bytes, struct buf *
             buf_printf(out, "\"%.15s\"", (const char *)bytes);
             return;
         }
-        print_address(bytes, 16, out);
+        if (field == FIELD_ND_TARGET)
+            print_number(bytes, 16, out);
+        else
+            print_address(bytes, 16, out);
         return;
     default:
         if (fields[field].type)
@@ -291,11 +303,22 @@ static void print_chain_body(const struct op *op, struct buf *out)
                    op->chain.policy_drop ? "drop" : "accept");
 }
 
+/* A field without a type of nft's own is told by what it is. */
+static void print_set_key(const struct nft_key *key, struct buf *out)
+{
+    bool has_types = true;
+
+    for (size_t i = 0; i < key->count; i++)
+        has_types = has_types && fields[key->fields[i]].type;
+    buf_puts(out, has_types ? "type " : "typeof ");
+    for (size_t i = 0; i < key->count; i++)
+        buf_printf(out, "%s%s", i ? " . " : "",
+                   has_types ? fields[key->fields[i]].type : fields[key->fields[i]].text);
+}
+
 static void print_set_body(const struct op *op, struct buf *out)
 {
-    buf_puts(out, "type ");
-    for (size_t i = 0; i < op->set.key.count; i++)
-        buf_printf(out, "%s%s", i ? " . " : "", fields[op->set.key.fields[i]].type);
+    print_set_key(&op->set.key, out);
     if (op->set.data == SET_DATA_VERDICT)
         buf_puts(out, " : verdict");
     else if (op->set.data != SET_DATA_NONE)

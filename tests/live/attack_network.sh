@@ -161,6 +161,10 @@ root_what_a_port_sends_is_pinned() {
     attack 'neighbour advertisement from a false address, router advertisement'
     jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::1 dst=ff02::1 target=fd00:80::1
     jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$own" dst=ff02::1
+    attack 'neighbour advertisements from its own address about that of another jail, and of the gateway'
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::10 dst=ff02::1 target=fd00:80::11
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 target=fd00:80::1
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src="$own" dst=ff02::1 target="$(jail_link_local two)"
     attack 'ARP for the gateway and for another jail'
     jail_exec one "$FRAMES" send eth0 arp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.1 target=10.80.0.11
     jail_exec one "$FRAMES" send eth0 arp smac="$mac" sha="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 target=10.80.0.1
@@ -181,9 +185,11 @@ root_what_a_port_sends_is_pinned() {
     background frames jail_exec two "$FRAMES" sniff eth0 30 attack
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 dport=7
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::10 dst=ff02::1 target=fd00:80::10
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac="$(jail_mac two)" src="$own" dst=fd00:80::11 target="$own"
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7 text='the last one'
     wait "$BACKGROUND_PID"
-    assert_equal "$(tail -n1 "$T/frames")" 2 'true frames that reached another jail'
+    assert_equal "$(tail -n1 "$T/frames")" 4 'true frames that reached another jail'
     end_jail one
     end_jail two
 }
