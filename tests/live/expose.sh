@@ -43,7 +43,6 @@ both_the_host_is_closed_by_any_spelling() {
     done
 }
 
-# What is denied by its IPv4 address is denied behind a translator, too; what is not, is not.
 # Who wonders why is told what would open it.
 both_the_log_says_how() {
     local file
@@ -63,6 +62,7 @@ both_the_log_says_how() {
     assert_equal "$err" ''
 }
 
+# What is denied by its IPv4 address is denied behind a translator, too; what is not, is not.
 both_denied_addresses_behind_a_translator() {
     local file
     file=$(policy translated <<< "link relay; deny out to { metadata, private, $INTERNET4 }; allow out to any")
