@@ -14,14 +14,21 @@
 /* The C library gives the end of its heap back from 128 KiB on, which is what we ask for. */
 #define TRIM_BYTES (1024 * 1024)
 
+/* Older kernels than 5.14 refuse: pages come one by one. */
+static void populate(void *first, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = (size_t)((uintptr_t)first % page);
+
+    (void)madvise((char *)first - before, before + size, MADV_POPULATE_WRITE);
+}
+
 void heap_prefault(size_t size)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES); /* where it fails, the heap shrinks and grows */
-    char *room = malloc(size);
-    uintptr_t from = (uintptr_t)room / page * page;
+    void *room = malloc(size);
 
-    if (room) /* older than 5.14: pages come one by one */
-        (void)madvise((void *)from, (uintptr_t)room + size - from, MADV_POPULATE_WRITE);
+    if (room)
+        populate(room, size);
     free(room);
 }
