@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define RANGES_MAX 16
-#define STACK_KEPT ((uintptr_t)2048) /* for what we call here */
+#define PIECE      ((uintptr_t)64 * 1024) /* what a fault maps around itself anyhow */
+#define STACK_KEPT ((uintptr_t)2048)      /* for what we call here */
 
 struct ranges {
     struct {
@@ -57,6 +58,16 @@ __attribute__((noinline)) static void stack_trim(void)
     memory_trim_below((const void *)((uintptr_t)__builtin_frame_address(0) - STACK_KEPT));
 }
 
+/* Cuts a mapping in pieces. Linux 6.18 answers a fault with the whole folio that the page cache
+ * holds there, if that lies within the mapping: of a program that was just written or read this may
+ * be half of it. The advice itself, for every other piece, says what is so already: what is a
+ * file's is not dumped. */
+static void range_cut(uintptr_t from, uintptr_t to)
+{
+    for (; from < to; from += 2 * PIECE)
+        (void)madvise((void *)from, to - from < PIECE ? to - from : PIECE, MADV_DONTDUMP);
+}
+
 /* All ranges are found before the first is dropped: what runs in between would come back. */
 void memory_trim(void)
 {
@@ -64,8 +75,12 @@ void memory_trim(void)
 
     (void)malloc_trim(0);
     (void)dl_iterate_phdr(object_note, &ranges); /* ends with what object_note() returns */
-    for (size_t i = 0; i < ranges.count; i++)    /* else it stays: no harm */
-        (void)madvise((void *)ranges.list[i].from, ranges.list[i].to - ranges.list[i].from,
-                      MADV_DONTNEED);
+    for (size_t i = 0; i < ranges.count; i++) {  /* else it stays: no harm */
+        uintptr_t from = ranges.list[i].from;
+        uintptr_t to = ranges.list[i].to;
+
+        range_cut(from, to);
+        (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    }
     stack_trim();
 }
