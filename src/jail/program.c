@@ -281,12 +281,14 @@ static void obey(const struct program *program)
     }
 }
 
+/* The signal has been read: an end that is missed now is never met again. */
 static void reap(const struct program *program)
 {
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0 ||
+           (pid < 0 && errno == EINTR)) {
         if (pid != program->pid)
             continue;
         if (WIFEXITED(status) || WIFSIGNALED(status)) {

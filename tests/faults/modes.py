@@ -110,7 +110,7 @@ MODES = {
 }
 if ROOT:
     MODES |= {
-        "user": Mode(["--user", "64321:64321"]),
+        "user": Mode(["--user", "64321:64321"], init="0.2"),  # behind the look-up of the user
         "bridge": Mode(policy=BRIDGE, links=["eth0"], closed=HOST + ["tcp/10.77.0.1/9999", "tcp/fd00:77::1/9999"]),
         "veth": Mode(policy=VETH, links=["eth0"], closed=HOST + ["tcp/10.78.0.1/9999"]),
         "cable": Mode(policy=CABLE, links=["eth0"], closed=HOST + ["tcp/10.75.0.1/9997"], partner=True,

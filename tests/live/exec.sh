@@ -106,7 +106,8 @@ both_dies_with_its_caller() {
 
 both_ends_with_the_jail() {
     jail_up web
-    "$NETJAILCTL" exec web -- sh -c "echo up > $T/started; exec sleep 1000" 2> "$T/client.err" &
+    # Input goes to a program of which the client knows that it has started.
+    "$NETJAILCTL" exec web -- sh -c "read -r _; echo up > $T/started; exec sleep 1000" <<< go 2> "$T/client.err" &
     local client=$! status=0
     wait_for_file "$T/started"
     end_jail web
