@@ -132,6 +132,7 @@ void report_diags(const struct diags *diags, bool quiet)
 
 void report_error(const char *program, const struct sources *sources, const struct error *error)
 {
+    const char *hint = hint_of(error);
     cleanup_buf struct buf text = {0};
 
     if (uses_json) {
@@ -147,9 +148,9 @@ void report_error(const char *program, const struct sources *sources, const stru
     buf_puts(&text, "\n");
     if (sources && error->where.source)
         position_print_line(sources, error->where, NULL, &text);
-    if (hint_of(error)[0]) {
+    if (hint[0]) {
         buf_puts(&text, "hint: ");
-        buf_put_visible(&text, hint_of(error), strlen(hint_of(error)));
+        buf_put_visible(&text, hint, strlen(hint));
         buf_puts(&text, "\n");
     }
     write_stderr(&text);

@@ -157,9 +157,16 @@ static int define_begin(struct parser *parser, const char *what, size_t *ret_num
     return 0;
 }
 
-/* A define that has failed is not open any more. */
-static int define_end(const struct parser *parser, size_t number, int status)
+/* A statement that makes a define: its name, then `body`, which fills in define `number`. One that
+ * has failed is not open any more. */
+static int define_statement(struct parser *parser, const char *what,
+                            int (*body)(struct parser *parser, size_t number))
 {
+    size_t number;
+
+    if (define_begin(parser, what, &number) < 0)
+        return -EINVAL;
+    int status = body(parser, number);
     if (status < 0)
         parser->policy->names->defines[number].kind = DEFINE_BROKEN;
     return status;
@@ -198,12 +205,8 @@ static int param_body(struct parser *parser, size_t number)
 
 int parse_param(struct parser *parser, void *context)
 {
-    size_t number;
-
     (void)context; /* statements have none */
-    if (define_begin(parser, "the name of a param", &number) < 0)
-        return -EINVAL;
-    return define_end(parser, number, param_body(parser, number));
+    return define_statement(parser, "the name of a param", param_body);
 }
 
 /* The body of `define NAME file "PATH"`. */
@@ -291,10 +294,6 @@ static int define_take(struct parser *parser, size_t number)
 
 int parse_define(struct parser *parser, void *context)
 {
-    size_t number;
-
     (void)context; /* statements have none */
-    if (define_begin(parser, "the name of a define", &number) < 0)
-        return -EINVAL;
-    return define_end(parser, number, define_take(parser, number));
+    return define_statement(parser, "the name of a define", define_take);
 }

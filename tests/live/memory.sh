@@ -26,41 +26,44 @@ at_most() {
     assert_equal "$(pgrep -cx netjail)" $((2 * $2)) 'supervisors and inits'
 }
 
-root_supervisor_and_init_are_small() {
-    local i file
-    for i in 1 2 3 4 5 6 7 8; do
-        start_jail "$i" -q -- sh -c 'echo up; exec tail -f /dev/null'
+start_jails() { # start_jails COUNT [OPTIONS...]: their commands run
+    local i
+    for ((i = 1; i <= $1; i++)); do
+        start_jail "$i" -q "${@:2}" -- sh -c 'echo up; exec tail -f /dev/null'
         wait_for_file "$T/jail-$i.out"
     done
+}
+
+end_jails() {
+    local i
+    for ((i = 1; i <= $1; i++)); do end_jail "$i"; done
+}
+
+root_supervisor_and_init_are_small() {
+    local file
+    start_jails 8
     at_most 300 8 'no policy'
-    for i in 1 2 3 4 5 6 7 8; do end_jail "$i"; done
+    end_jails 8
     file=$(policy small <<'POLICY'
 network m_br { address 10.79.0.1/24 ; nat }
 link eth0 bridge m_br { address auto }
 allow out tcp port 7
 POLICY
     )
-    for i in 1 2 3 4; do
-        start_jail "$i" -q -p "$file" -- sh -c 'echo up; exec tail -f /dev/null'
-        wait_for_file "$T/jail-$i.out"
-    done
+    start_jails 4 -p "$file"
     at_most 400 4 'bridge and NAT'
-    for i in 1 2 3 4; do end_jail "$i"; done
+    end_jails 4
 }
 
 # Written in pieces of 256 kB the page cache has the program in folios of that size, each of which one page would bring
 # back whole.
 root_a_program_just_written_is_small_too() {
-    local i
     dd if="$NETJAIL" of="$T/netjail" bs=256k status=none
     chmod 755 "$T/netjail"
     NETJAIL=$T/netjail
-    for i in 1 2 3 4 5 6 7 8; do
-        start_jail "$i" -q -- sh -c 'echo up; exec tail -f /dev/null'
-        wait_for_file "$T/jail-$i.out"
-    done
+    start_jails 8
     at_most 260 8 'just written'
-    for i in 1 2 3 4 5 6 7 8; do end_jail "$i"; done
+    end_jails 8
 }
 
 # brk(2), mmap(2) and mremap(2) of the supervisor between the command's start and its end: none but a brk(2) that

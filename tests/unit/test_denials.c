@@ -201,44 +201,69 @@ static void read_log(int fd, char *text, size_t size)
     text[got > 0 ? got : 0] = 0;
 }
 
+/* denials that read from one end of a pair and write to another. */
+struct watched {
+    struct service_log log;
+    struct denials *denials;
+    struct loop *loop;
+    int nflog[2], out[2];
+};
+
+static void watched_open(struct watched *watched)
+{
+    struct error error = {0};
+
+    *watched = (struct watched){.log.jail_name = "web"};
+    assert_int_equal(loop_new(&watched->loop, &error), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, watched->nflog), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, watched->out), 0);
+    watched->log.fd = watched->out[0];
+    watched->log.loop = watched->loop;
+    assert_int_equal(denials_open(watched->loop, watched->nflog[0], &watched->log, "web",
+                                  "web.conf", false, &watched->denials, &error),
+                     0);
+}
+
+static void watched_take(struct watched *watched, const uint8_t *bytes, size_t length)
+{
+    struct error error = {0};
+
+    assert_int_equal(send(watched->nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
+    assert_int_equal(loop_round(watched->loop, 0, &error), 0);
+}
+
+/* After denials_close(). */
+static void watched_close(struct watched *watched)
+{
+    close(watched->nflog[1]);
+    close(watched->out[0]);
+    close(watched->out[1]);
+    loop_free(watched->loop);
+}
+
 /* Twenty packets of one flow: one line at once, one with the count at the end. */
 static void test_counting(void **state)
 {
-    struct service_log log = {.jail_name = "web"};
-    struct denials *denials = NULL;
-    struct loop *loop = NULL;
-    struct error error = {0};
+    struct watched watched;
     uint8_t bytes[1024];
     char text[4096];
-    int nflog[2];
-    int out[2];
 
     (void)state;
-    assert_int_equal(loop_new(&loop, &error), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, nflog), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
-    log.fd = out[0];
-    log.loop = loop;
-    assert_int_equal(denials_open(loop, nflog[0], &log, "web", "web.conf", false, &denials, &error),
-                     0);
+    watched_open(&watched);
     for (int i = 0; i < 20; i++) {
         size_t length = make_message(bytes, "denied out default", tcp4, sizeof tcp4);
 
         bytes[length - 4] = (uint8_t)i; /* the source port differs: still the same flow */
-        assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
-        assert_int_equal(loop_round(loop, 0, &error), 0);
+        watched_take(&watched, bytes, length);
     }
-    read_log(out[1], text, sizeof text);
+    read_log(watched.out[1], text, sizeof text);
     assert_string_equal(text,
                         "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (default deny "
                         "out)\nnetjail: web: hint: allow out tcp to 192.0.2.1 port 443\n");
-    denials_close(denials);
-    read_log(out[1], text, sizeof text);
+    denials_close(watched.denials);
+    read_log(watched.out[1], text, sizeof text);
     assert_non_null(strstr(text, "(20 times)"));
-    close(nflog[1]);
-    close(out[0]);
-    close(out[1]);
-    loop_free(loop);
+    watched_close(&watched);
 }
 
 /* The kernel's own report of its groups is no attempt of anybody. */
@@ -246,40 +271,24 @@ static void test_group_report(void **state)
 {
     static const uint8_t report[48] = {
         0x60, [5] = 8, [6] = IPPROTO_ICMPV6, [8] = 0xfe, 0x80, [24] = 0xff, 0x02, [39] = 0x16, 143};
-    struct service_log log = {.jail_name = "web"};
-    struct denials *denials = NULL;
-    struct loop *loop = NULL;
-    struct error error = {0};
+    struct watched watched;
     uint8_t bytes[1024], query[sizeof report];
     char text[4096];
-    int nflog[2], out[2];
-    size_t length;
 
     (void)state;
-    assert_int_equal(loop_new(&loop, &error), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, nflog), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
-    log.fd = out[0];
-    log.loop = loop;
-    assert_int_equal(denials_open(loop, nflog[0], &log, "web", "web.conf", false, &denials, &error),
-                     0);
-    length = make_message(bytes, "denied out web.conf:4", report, sizeof report);
-    assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
-    assert_int_equal(loop_round(loop, 0, &error), 0);
-    read_log(out[1], text, sizeof text);
+    watched_open(&watched);
+    watched_take(&watched, bytes,
+                 make_message(bytes, "denied out web.conf:4", report, sizeof report));
+    read_log(watched.out[1], text, sizeof text);
     assert_string_equal(text, "");
     memcpy(query, report, sizeof query);
     query[40] = 130;
-    length = make_message(bytes, "denied out web.conf:4", query, sizeof query);
-    assert_int_equal(send(nflog[1], bytes, length, MSG_DONTWAIT), (ssize_t)length);
-    assert_int_equal(loop_round(loop, 0, &error), 0);
-    read_log(out[1], text, sizeof text);
+    watched_take(&watched, bytes,
+                 make_message(bytes, "denied out web.conf:4", query, sizeof query));
+    read_log(watched.out[1], text, sizeof text);
     assert_non_null(strstr(text, "denied out icmpv6 130 fe80:: -> ff02::16"));
-    denials_close(denials);
-    close(nflog[1]);
-    close(out[0]);
-    close(out[1]);
-    loop_free(loop);
+    denials_close(watched.denials);
+    watched_close(&watched);
 }
 
 /* A flood is cut, and said to be. */
