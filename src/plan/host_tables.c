@@ -434,15 +434,25 @@ static void emit_no_routers(const struct emit *emit, const char *chain)
     }
 }
 
-/* Nor may a port speak about the address of another: neighbours would send to it what is not its.
- */
-static void emit_targets(const struct emit *emit, const char *chain)
+static void match_advertisement(const struct emit *emit)
 {
-    emit_rule(emit, chain);
     match_ether_type(emit, ETH_P_IPV6);
     term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_ICMPV6);
     term_match_byte(emit->plan, FIELD_ICMPV6_TYPE, ND_NEIGHBOR_ADVERT);
-    term_lookup(emit->plan, &sets[HOST_SET_TARGET6].key, sets[HOST_SET_TARGET6].name, true);
+}
+
+/* Nor may a port speak about the address of another: neighbours would send to it what is not its.
+ * In a first fragment of eight bytes the type can be read, and the target cannot: what is not seen
+ * to be about its own is dropped. */
+static void emit_targets(const struct emit *emit, const char *chain)
+{
+    emit_rule(emit, chain);
+    match_advertisement(emit);
+    lookup(emit, HOST_SET_TARGET6);
+    lookup(emit, HOST_SET_PIN6);
+    pass(emit);
+    emit_rule(emit, chain);
+    match_advertisement(emit);
     drop(emit);
 }
 

@@ -151,13 +151,30 @@ root_loopback_publish_opens_nothing_on_the_link() {
     outside ip -6 route del fd00:80::/64
 }
 
+root_an_advertisement_in_fragments_is_judged_whole() {
+    local mac gateway
+    idle_jail one "$(member one 10)"
+    idle_jail two "$(member two 11)"
+    mac=$(jail_mac one)
+    gateway=$(mac_of at_br)
+    jail_exec two ip -6 neigh replace fd00:80::1 lladdr "$gateway" dev eth0 nud stale
+    background frames jail_exec two "$FRAMES" sniff eth0 90 attack
+    attack 'one about the gateway, whose target is in the second fragment'
+    jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 target=fd00:80::1 fragment=1 \
+        and send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7 text='the last one'
+    wait "$BACKGROUND_PID"
+    assert_contains "$(jail_exec two ip -6 neigh show fd00:80::1 dev eth0)" "lladdr $gateway "
+    end_jail one
+    end_jail two
+}
+
 root_what_a_port_sends_is_pinned() {
     local mac own
     idle_jail one "$(member one 10)"
     idle_jail two "$(member two 11)"
     mac=$(jail_mac one)
     own=$(jail_link_local one)
-    background frames jail_exec two "$FRAMES" sniff eth0 30 attack
+    background frames jail_exec two "$FRAMES" sniff eth0 90 attack
     attack 'neighbour advertisement from a false address, router advertisement'
     jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::1 dst=ff02::1 target=fd00:80::1
     jail_exec one "$FRAMES" send eth0 ra smac="$mac" dmac=33:33:00:00:00:01 src="$own" dst=ff02::1
@@ -182,7 +199,7 @@ root_what_a_port_sends_is_pinned() {
     assert_lacks "$(ip neigh show dev at_br)" "10.80.0.11 lladdr $mac"
     assert_lacks "$(bridge fdb show br at_br)" 02:00:00:00:66:66
     attack 'and what is true still passes'
-    background frames jail_exec two "$FRAMES" sniff eth0 30 attack
+    background frames jail_exec two "$FRAMES" sniff eth0 90 attack
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.10 dst=10.80.0.11 dport=7
     jail_exec one "$FRAMES" send eth0 udp smac="$mac" dmac="$(jail_mac two)" src=fd00:80::10 dst=fd00:80::11 dport=7
     jail_exec one "$FRAMES" send eth0 na smac="$mac" dmac=33:33:00:00:00:01 src=fd00:80::10 dst=ff02::1 target=fd00:80::10
@@ -366,7 +383,7 @@ root_isolated_jails_meet_by_no_way() {
     assert_no_connect jail_exec two -- tcp 10.80.0.10 80
     assert_no_connect jail_exec two -- tcp fd00:80::10 80
     attack 'the address of the other one at the MAC address of the host'
-    background frames jail_exec one "$FRAMES" sniff eth0 30 attack
+    background frames jail_exec one "$FRAMES" sniff eth0 90 attack
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac="$mac" src=10.80.0.11 dst=10.80.0.10 dport=80
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=ff:ff:ff:ff:ff:ff src=10.80.0.11 dst=10.80.0.10 dport=80
     jail_exec two "$FRAMES" send eth0 udp smac="$(jail_mac two)" dmac=01:80:c2:00:00:0e src=10.80.0.11 dst=10.80.0.10 dport=80

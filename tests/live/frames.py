@@ -6,7 +6,7 @@ Needs CAP_NET_RAW: it stands for a jail that has got far more than its command h
 send IFACE KIND KEY=VALUE...
     KIND is udp (both families), arp, na (neighbour advertisement), ra (router advertisement), bpdu.
     Keys: smac, dmac, src, dst, sport, dport, text, target (na, arp), vlan (tags, as in 5 or 5,6),
-    count, fragment=1 (udp over IPv4 in two fragments).
+    count, fragment=1 (udp, na: in two fragments, the first one with eight bytes of it).
 sniff IFACE SECONDS TEXT|-
     Counts frames that arrive on IFACE (not those that leave it) and contain TEXT; `-`: all frames. Ends when
     one arrives that contains "the last one", which does not count, or with an error after SECONDS.
@@ -42,8 +42,17 @@ def ip_packets(source, destination, protocol, payload, offset, fragment=False):
     pseudo = src.packed + dst.packed + struct.pack("!II", len(payload), protocol)
     total = checksum(pseudo + payload)
     payload = payload[:offset] + struct.pack("!H", total or 0xffff) + payload[offset + 2:]
+
+    def packet6(part, header):
+        return struct.pack("!IHBB", 6 << 28, len(part), header, 255) + src.packed + dst.packed + part
+
+    def fragment6(part, place):
+        return packet6(struct.pack("!BBHI", protocol, 0, place, 77) + part, 44)
+
+    if src.version == 6 and not fragment:
+        return [packet6(payload, protocol)]
     if src.version == 6:
-        return [struct.pack("!IHBB", 6 << 28, len(payload), protocol, 255) + src.packed + dst.packed + payload]
+        return [fragment6(payload[:8], 1), fragment6(payload[8:], 8)]
 
     def packet(part, flags):
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(part), 77, flags, 64, protocol, 0) + src.packed + dst.packed
@@ -67,7 +76,7 @@ def build(kind, keys):
         target = ipaddress.ip_address(keys["target"]).packed
         message = struct.pack("!BBHI", 136, 0, 0, 0xa0000000 if "router" in keys else 0x20000000) + target
         message += b"\2\1" + mac(keys["smac"]) + b"\x0e\1attack"
-        return 0x86dd, ip_packets(keys["src"], keys["dst"], 58, message, 2)
+        return 0x86dd, ip_packets(keys["src"], keys["dst"], 58, message, 2, "fragment" in keys)
     if kind == "ra":
         prefix = ipaddress.ip_address("2001:db8:666::").packed
         message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + b"\1\1" + mac(keys["smac"]) + b"\x0e\1attack"
