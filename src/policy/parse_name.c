@@ -120,6 +120,24 @@ bool name_is_jail(const char *text, size_t length, size_t *ret_length)
     return true;
 }
 
+bool name_ends_in_number(const char *text, size_t length)
+{
+    const char *dot = memrchr(text, '.', length);
+    const char *last = dot ? dot + 1 : text;
+    size_t left = length - (size_t)(last - text);
+    const char *digits = "0123456789";
+
+    if (left == 0)
+        return false;
+    if (left >= 2 && last[0] == '0' && (last[1] == 'x' || last[1] == 'X')) {
+        digits = "0123456789abcdefABCDEF";
+        last += 2;
+    }
+    while (last < text + length && strchr(digits, *last))
+        last++;
+    return last == text + length;
+}
+
 /* Why the text is no host name (RFC 1035 section 2.3.1, RFC 1123 section 2.1; '_' is used by
  * service names), or NULL. */
 static const char *dns_name_fault(const char *text, size_t length)
@@ -144,7 +162,11 @@ static const char *dns_name_fault(const char *text, size_t length)
         if (++label > 63)
             return "a part of the name has at most 63 characters";
     }
-    return label == 0 ? "a part of the name is empty" : NULL;
+    if (label == 0)
+        return "a part of the name is empty";
+    return name_ends_in_number(text, length)
+               ? "a name does not end in a number; an IPv4 address is written as 192.0.2.1"
+               : NULL;
 }
 
 int parse_dns_name(struct parser *parser, const struct token *word, const char *text, size_t length,

@@ -107,7 +107,7 @@ static int name_word(struct parser *parser, const struct token *word, const char
         item->kind = SET_SUFFIX;
         text += 2;
         length -= 2;
-    } else if (!memchr(text, '.', length)) {
+    } else if (!memchr(text, '.', length) && !name_ends_in_number(text, length)) {
         return single_label_error(parser, word, clause);
     }
     return parse_dns_name(parser, word, text, length, &item->name);

@@ -142,6 +142,9 @@ int parser_ifname(struct parser *parser, const char *what, const char **ret_name
 int parser_jail_name(struct parser *parser, const char **ret_name);
 int parse_dns_name(struct parser *parser, const struct token *word, const char *text, size_t length,
                    const char **ret_name);
+/* Is the last part of it a number, decimal or hexadecimal? That is no name: programs take `0x7f.1`
+ * for an address (inet_aton(3)) or refuse it ("ends in a number", URL Standard). */
+bool name_ends_in_number(const char *text, size_t length);
 bool word_is_reserved(const char *text, size_t length);
 /* "web.jail": true and the length of "web". */
 bool name_is_jail(const char *text, size_t length, size_t *ret_length);
