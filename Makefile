@@ -89,7 +89,7 @@ WRAPPER := $(filter-out wrapper/netjail.c wrapper/netjailctl.c wrapper/netjail-l
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 PURE_OBJECTS := $(call objects,$(BASE) $(POLICY) $(PLAN))
 LIB_OBJECTS := $(PURE_OBJECTS) $(call objects,$(KERNEL) $(JAIL) $(WRAPPER))
-SERVICE_JAIL := src/jail/entry.c src/jail/prefault.c src/jail/privs.c src/jail/seccomp_service.c
+SERVICE_JAIL := src/jail/entry.c src/jail/packet.c src/jail/prefault.c src/jail/privs.c src/jail/seccomp_service.c
 MNL_STATIC := $(call objects,src/kernel/mnl_static.c)
 SERVICE_OBJECTS := $(call objects,$(SERVICE) $(BASE) $(POLICY) $(SERVICE_JAIL))
 

@@ -24,7 +24,6 @@
 #include "jail/landlock.h"
 #include "jail/server.h"
 #include "kernel/lease_socket.h"
-#include "kernel/nflog.h"
 #include "manager.h"
 #include "plan/print.h"
 #include "plan/undo.h"
@@ -62,11 +61,12 @@ struct run {
     struct kernel *kernel; /* the jail's sockets, and the host's when the plan needs them */
     struct applied applied;
     struct service service;
-    struct talk *talk;     /* with the service */
-    struct notify *notify; /* the one below; it may outlive this struct by a moment */
-    struct queue queue;    /* connections of the jail that wait */
-    struct events events;  /* what the supervisor waits for beside the command */
-    struct server server;  /* the control socket */
+    struct service_wants wants; /* what the service was started for */
+    struct talk *talk;          /* with the service */
+    struct notify *notify;      /* the one below; it may outlive this struct by a moment */
+    struct queue queue;         /* connections of the jail that wait */
+    struct events events;       /* what the supervisor waits for beside the command */
+    struct server server;       /* the control socket */
     struct error error;
 };
 
@@ -136,6 +136,18 @@ static const char *command_name(const struct options *options)
     return options->named ? "" : options->command[0];
 }
 
+/* Beside init, and behind it: init must not have its channel. */
+static int start_service(struct run *run)
+{
+    if (!run->claim.plan->needs_service || run->claim.plan->joins)
+        return 0;
+    run->wants = (struct service_wants){.policy = run->policy,
+                                        .texts = run->texts,
+                                        .plan = run->claim.plan,
+                                        .jail_name = run->claim.name};
+    return service_start(&run->wants, &run->service, &run->error);
+}
+
 static int start_init(struct run *run)
 {
     struct jail_setup setup = {
@@ -161,7 +173,9 @@ static int start_init(struct run *run)
     if (result < 0)
         return result;
     run->has_jail = true;
-    result = claim_list(&run->claim, run->policy, command_name(run->options), &run->error);
+    result = start_service(run);
+    if (result == 0)
+        result = claim_list(&run->claim, run->policy, command_name(run->options), &run->error);
     if (result == 0)
         result = jail_open(&run->jail, &setup, &run->error);
     if (result < 0)
@@ -183,25 +197,6 @@ static size_t count_rule_ops(const struct plan *plan)
            plan->ops[count].kind != OP_ROUTE_ADD)
         count++;
     return count;
-}
-
-static int start_service(struct run *run)
-{
-    if (!run->claim.plan->needs_service)
-        return 0;
-    if (run->policy->log_denied) {
-        int result = nflog_bind(run->jail.nflog_fd, NFLOG_GROUP_DENIED, &run->error);
-        if (result < 0)
-            return result;
-    }
-    const struct service_wants wants = {
-        .policy = run->policy,
-        .texts = run->texts,
-        .plan = run->claim.plan,
-        .jail_name = run->claim.name,
-        .applied = &run->applied,
-    };
-    return service_start(&wants, &run->jail, &run->service, &run->error);
 }
 
 /* A kernel without NFQUEUE refuses the rule that makes connections wait: then they do not. */
@@ -258,8 +253,8 @@ static int build_network(struct run *run)
         result = apply_plan(run->kernel, plan, rules, plan->ops_count - rules, &run->applied,
                             &run->error);
     claim_unlock(&run->claim);
-    if (result == 0)
-        result = start_service(run);
+    if (result == 0 && run->service.pid > 0)
+        result = service_begin(&run->service, &run->wants, &run->applied, &run->jail, &run->error);
     if (result == 0)
         result = start_talk(run);
     if (result == 0)

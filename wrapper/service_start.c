@@ -1,12 +1,15 @@
-/* Starts netjail-service for a jail: the configuration as a sealed memfd, sockets at fixed
- * descriptor numbers (service/protocol.h), an empty environment. The service gives up its privilege
- * by itself before it reads anything that comes from the jail or the network. */
+/* Starts netjail-service for a jail: the configuration as a sealed memfd, few descriptors at fixed
+ * numbers (service/protocol.h), an empty environment. The service gives up its privilege by itself
+ * before it reads anything that comes from the jail or the network, and gets the jail's sockets
+ * when the rules are in force: mustn't before. */
 #include "service_start.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/write.h"
 #include "jail/helper.h"
+#include "jail/packet.h"
+#include "kernel/nflog.h"
 #include "report.h"
 #include "service/protocol.h"
 
@@ -91,7 +94,6 @@ static int make_config(const struct service_wants *wants, size_t listeners, int 
         .rate_burst = policy->connection_rate.burst,
         .limit_given = policy->connection_limit_given,
         .relay = plan->relays,
-        .queues = plan->queues,
         .resolver_on_loopback = access("/etc", F_OK) != 0,
         .log = policy->log_denied,
         .log_json = policy->log_json,
@@ -124,15 +126,14 @@ static int make_config(const struct service_wants *wants, size_t listeners, int 
 /* File actions that put descriptors at their fixed numbers. */
 struct placement {
     posix_spawn_file_actions_t actions;
-    int *moved; /* copies above all targets, so that dup2() overwrites none; closed after the spawn
-                 */
+    int moved[SERVICE_FDS_END]; /* copies above all targets, so that dup2() overwrites none; closed
+                                   after the spawn */
     size_t moved_count;
-    int above; /* the first number above all targets */
 };
 
 static int place(struct placement *placement, int fd, int target)
 {
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, placement->above);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, SERVICE_FDS_END);
 
     if (copy < 0)
         return -errno;
@@ -143,28 +144,8 @@ static int place(struct placement *placement, int fd, int target)
 static void placement_end(struct placement *placement)
 {
     for (size_t i = 0; i < placement->moved_count; i++)
-        (void)close(placement->moved[i]); /* our copies only */
-    free(placement->moved);
+        (void)close(placement->moved[i]);                        /* our copies only */
     (void)posix_spawn_file_actions_destroy(&placement->actions); /* cannot fail on Linux */
-}
-
-static int place_all(struct placement *placement, const struct service_wants *wants,
-                     const struct jail *jail, const int fixed[5])
-{
-    const struct plan *plan = wants->plan;
-    const struct applied *applied = wants->applied;
-    int target = SERVICE_FIRST_LISTENER;
-    int result = 0;
-
-    for (int i = 0; result == 0 && i < 5; i++)
-        if (fixed[i] >= 0)
-            result = place(placement, fixed[i], SERVICE_CONFIG_FD + i);
-    for (size_t i = 0; result == 0 && i < plan->ops_count; i++)
-        if (plan->ops[i].kind == OP_LISTEN)
-            result = place(placement, applied->listen_fds[i], target++);
-    for (size_t i = 0; result == 0 && plan->relays && i < RELAY_FDS; i++)
-        result = place(placement, jail->relay_fds[i], target++);
-    return result;
 }
 
 /* The jail's name is an argument for those who look at the list of processes. */
@@ -234,11 +215,10 @@ static int open_log(const struct policy *policy, int *ret_fd, struct error *erro
     return 0;
 }
 
-int service_start(const struct service_wants *wants, struct jail *jail, struct service *ret_service,
+int service_start(const struct service_wants *wants, struct service *ret_service,
                   struct error *error)
 {
     const struct policy *policy = wants->policy;
-    const struct plan *plan = wants->plan;
     struct placement placement = {0};
     char path[PATH_MAX];
     size_t listeners = 0;
@@ -249,7 +229,7 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
 
     int result = helper_find("netjail-service", path, sizeof path, error);
     if (result == 0)
-        result = count_listeners(plan, &listeners, error);
+        result = count_listeners(wants->plan, &listeners, error);
     if (result == 0)
         result = make_config(wants, listeners, &config_fd, error);
     if (result == 0)
@@ -260,18 +240,15 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
         return error_errno(error, -errno, "cannot make a channel to netjail-service");
     cleanup_fd int report_ours = report[0];
     cleanup_fd int report_theirs = report[1];
-    cleanup_fd int init_fd = take_fd(&jail->service_fd);
-    const int fixed[5] = {config_fd, init_fd, policy->log_denied ? jail->nflog_fd : -1,
-                          report_theirs, log_fd};
 
-    placement.above = SERVICE_FIRST_LISTENER + (int)listeners + RELAY_FDS;
-    placement.moved = calloc(listeners + 5 + RELAY_FDS, sizeof *placement.moved);
-    result = placement.moved ? -posix_spawn_file_actions_init(&placement.actions) : -ENOMEM;
-    if (result < 0) {
-        free(placement.moved);
+    result = -posix_spawn_file_actions_init(&placement.actions);
+    if (result < 0)
         return error_errno(error, result, "cannot start netjail-service");
-    }
-    result = place_all(&placement, wants, jail, fixed);
+    result = place(&placement, config_fd, SERVICE_CONFIG_FD);
+    if (result == 0)
+        result = place(&placement, report_theirs, SERVICE_REPORT_FD);
+    if (result == 0 && log_fd >= 0)
+        result = place(&placement, log_fd, SERVICE_LOG_FD);
     if (result == 0)
         result = spawn_service(path, wants->jail_name, &placement, &pid);
     placement_end(&placement);
@@ -279,8 +256,60 @@ int service_start(const struct service_wants *wants, struct jail *jail, struct s
         return error_errno(error, result, "cannot start '%s'", path);
     *ret_service = (struct service){.pid = pid, .report_fd = take_fd(&report_ours)};
     reports_begin(&ret_service->reports, ret_service->report_fd, clock_now_ms());
-    ret_service->reports.verdicts = plan->queues;
     return 0;
+}
+
+/* The jail's sockets in the order of service/protocol.h; how many. `fds` has room for all. */
+static size_t list_sockets(const struct service_wants *wants, const struct applied *applied,
+                           const struct jail *jail, int *fds)
+{
+    const struct plan *plan = wants->plan;
+    size_t count = 0;
+
+    fds[count++] = jail->service_fd;
+    if (wants->policy->log_denied)
+        fds[count++] = jail->nflog_fd;
+    for (size_t i = 0; i < plan->ops_count; i++)
+        if (plan->ops[i].kind == OP_LISTEN)
+            fds[count++] = applied->listen_fds[i];
+    for (size_t i = 0; plan->relays && i < RELAY_FDS; i++)
+        fds[count++] = jail->relay_fds[i];
+    return count;
+}
+
+static int hand_over(const struct service *service, const int *fds, size_t count, bool queues)
+{
+    int result = 0;
+
+    while (result == 0 && count > 0) {
+        size_t now = count < PACKET_FDS_MAX ? count : PACKET_FDS_MAX;
+        const struct notice_begin begin = {
+            .kind = NOTICE_BEGIN, .left = (uint32_t)(count - now), .queues = queues};
+
+        result = packet_send(service->report_fd, &begin, sizeof begin, fds, now, true);
+        fds += now;
+        count -= now;
+    }
+    return result;
+}
+
+int service_begin(struct service *service, const struct service_wants *wants,
+                  const struct applied *applied, struct jail *jail, struct error *error)
+{
+    bool queues = wants->plan->queues;
+    cleanup_free int *fds = calloc(wants->plan->ops_count + 2 + RELAY_FDS, sizeof *fds);
+    int result = fds ? 0 : -ENOMEM;
+
+    if (wants->policy->log_denied && nflog_bind(jail->nflog_fd, NFLOG_GROUP_DENIED, error) < 0)
+        return error->code;
+    if (result == 0)
+        result = hand_over(service, fds, list_sockets(wants, applied, jail, fds), queues);
+    (void)close(jail->service_fd); /* the service has it now: when it dies init is told */
+    jail->service_fd = -1;
+    service->reports.verdicts = queues;
+    if (result == -EPIPE || result == -ECONNRESET)
+        return error_set(error, -EPIPE, "netjail-service ended before it was ready");
+    return result < 0 ? error_errno(error, result, "cannot hand over the jail's sockets") : 0;
 }
 
 int service_wait_ready(struct service *service, struct error *error)

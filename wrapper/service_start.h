@@ -20,13 +20,18 @@ struct service_wants {
     const struct buf *texts; /* the policy's transcript; handed over when the plan `decides` */
     const struct plan *plan;
     const char *jail_name;
-    const struct applied *applied;
 };
 
-/* Starts the service with the plan's listening sockets, the channel to init (taken from `jail`) and
- * the jail's NFLOG socket when the policy logs. On failure nothing runs. */
-int service_start(const struct service_wants *wants, struct jail *jail, struct service *ret_service,
+/* Starts the service. It loads while the jail is built, and has nothing of the jail before
+ * service_begin(). On failure nothing runs. */
+int service_start(const struct service_wants *wants, struct service *ret_service,
                   struct error *error);
+
+/* The jail's rules are in force: hands over the plan's listening sockets, those of the relay, the
+ * channel to init (taken from `jail`) and the jail's NFLOG socket when the policy logs. -EPIPE when
+ * the service has died. */
+int service_begin(struct service *service, const struct service_wants *wants,
+                  const struct applied *applied, struct jail *jail, struct error *error);
 
 /* Waits until the service listens to its sockets; -ETIMEDOUT, -EPIPE when it died. */
 int service_wait_ready(struct service *service, struct error *error);

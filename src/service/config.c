@@ -95,7 +95,6 @@ static int header_check(const uint8_t *bytes, size_t length, struct service_conf
         return INVALID(error, "%zu bytes are too short", length);
     if (!is_bool(bytes, offsetof(struct service_config, limit_given)) ||
         !is_bool(bytes, offsetof(struct service_config, relay)) ||
-        !is_bool(bytes, offsetof(struct service_config, queues)) ||
         !is_bool(bytes, offsetof(struct service_config, resolver_on_loopback)) ||
         !is_bool(bytes, offsetof(struct service_config, log)) ||
         !is_bool(bytes, offsetof(struct service_config, log_json)) ||
@@ -179,22 +178,6 @@ int service_config_parse(const void *bytes, size_t length, struct service_setup 
         return code;
     }
     *ret_setup = setup;
-    return 0;
-}
-
-int service_config_count(int fd, uint32_t *ret_listeners, bool *ret_relay, struct error *error)
-{
-    uint8_t bytes[sizeof(struct service_config)];
-    struct service_config config;
-
-    if (pread(fd, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
-        !is_bool(bytes, offsetof(struct service_config, relay)))
-        return INVALID(error, "it has no header");
-    memcpy(&config, bytes, sizeof config);
-    if (config.listener_count > SERVICE_LISTENERS_MAX)
-        return INVALID(error, "%u listeners", config.listener_count);
-    *ret_listeners = config.listener_count;
-    *ret_relay = config.relay;
     return 0;
 }
 

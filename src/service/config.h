@@ -20,8 +20,4 @@ int service_config_parse(const void *bytes, size_t length, struct service_setup 
 /* Reads the whole of `fd` (a memory file) and parses it. */
 int service_config_read(int fd, struct service_setup *ret_setup, struct error *error);
 
-/* Reads only how many listeners there are (at most SERVICE_LISTENERS_MAX), and whether the relay's
- * descriptors follow them, for one who must not look at the rest yet. */
-int service_config_count(int fd, uint32_t *ret_listeners, bool *ret_relay, struct error *error);
-
 void service_setup_free(struct service_setup *setup);

@@ -2,12 +2,14 @@
  * host into the jail and writes the denial log.
  *
  * Stages, never in another order:
- *   sort      signals, descriptors 0..2, the descriptor limit, everything that was inherited and is
- * not ours. Mustn't look at anything that came from a policy or the network. drop      another uid
- * when started by root, no capabilities, no_new_privs, not dumpable, seccomp. listen    the
- * configuration is read and judged, the sockets of the table are taken over. serve     "ready" to
- * the supervisor, then the loop, until init closes its channel (the jail has ended) or the
- * supervisor is gone. Mustn't end because of anything a client or the jail does.
+ *
+ * - sort: signals, descriptors 0..2, the descriptor limit, everything that was inherited and is not
+ *   ours. Mustn't look at anything that came from a policy or the network.
+ * - drop: another uid when started by root, no capabilities, no_new_privs, not dumpable, seccomp.
+ * - read: the configuration is read and judged. The jail is built meanwhile.
+ * - begin: the jail's rules are in force; its sockets come from the supervisor and are listened to.
+ * - serve: "ready" to the supervisor, then the loop, until init closes its channel (the jail has
+ *   ended) or the supervisor is gone. Mustn't end because of anything a client or the jail does.
  *
  * It ignores SIGTERM and the signals of the terminal: a unit that is stopped sends SIGTERM to all
  * its processes, and connections must live until the command has ended. The supervisor ends it with
@@ -16,6 +18,7 @@
 #include "jail/prefault.h"
 #include "jail/privs.h"
 #include "jail/seccomp.h"
+#include "service/begin.h"
 #include "service/config.h"
 #include "service/denials.h"
 #include "service/judge.h"
@@ -74,7 +77,8 @@
 struct service {
     struct service_setup setup;
     struct judge *judge; /* NULL: nothing is decided here */
-    bool has_nflog;
+    int *given;          /* the jail's sockets, in the order of service/protocol.h */
+    bool queues;         /* the jail's connections wait until we have judged them */
     struct loop *loop;
     struct service_log log;
     struct supply *supply;
@@ -136,35 +140,25 @@ static int open_route(int *ret_fd, struct error *error)
     return *ret_fd < 0 ? error_errno(error, -errno, "cannot ask for the host's routes") : 0;
 }
 
-/* Closes what we were not given. Of the configuration only the number of listeners is looked at.
- * Standard input and output go: a pipe
- * held open by us would keep its reader waiting; standard error goes when we are ready. Our own
- * sockets come last, when every number with a meaning is taken. */
+/* Closes what we were not given. Standard input and output go: a pipe held open by us would keep
+ * its reader waiting; standard error goes when we are ready. Our own sockets come last, when every
+ * number with a meaning is taken. */
 static int sort_descriptors(struct service *service, struct error *error)
 {
-    uint32_t count = 0;
-    bool relay = false;
-    int code;
+    int code = 0;
 
-    if (!is_open(SERVICE_CONFIG_FD) || !is_open(SERVICE_INIT_FD) || !is_open(SERVICE_REPORT_FD))
+    if (!is_open(SERVICE_CONFIG_FD) || !is_open(SERVICE_REPORT_FD))
         return error_set(error, -EBADF, "netjail-service is started by netjail only");
-    code = service_config_count(SERVICE_CONFIG_FD, &count, &relay, error);
-    if (code < 0)
-        return code;
-    count += relay ? RELAY_FDS : 0;
-    if (close_range(SERVICE_FIRST_LISTENER + count, UINT_MAX, 0) < 0)
+    if (close_range(SERVICE_FDS_END, UINT_MAX, 0) < 0)
         return error_errno(error, -errno, "cannot close inherited descriptors");
-    service->has_nflog = is_open(SERVICE_NFLOG_FD);
     service->log.fd = is_open(SERVICE_LOG_FD) ? SERVICE_LOG_FD : -1;
     for (int fd = 0; fd <= 1 && code == 0; fd++)
         code = occupy(fd, error);
     if (code == 0 && !is_open(STDERR_FILENO))
         code = occupy(STDERR_FILENO, error);
-    if (code == 0 && !service->has_nflog)
-        code = occupy(SERVICE_NFLOG_FD, error);
     if (code == 0 && service->log.fd < 0)
         code = occupy(SERVICE_LOG_FD, error);
-    if (code == 0 && relay)
+    if (code == 0)
         code = open_route(&service->route_fd, error);
     return code == 0 ? open_route(&service->look_fd, error) : code;
 }
@@ -315,14 +309,31 @@ static uint32_t fit_limits(struct service *service)
     return (uint32_t)pipes;
 }
 
+/* Where something stands among the descriptors that were given. */
+static size_t given_nflog(void)
+{
+    return 1;
+}
+
+static size_t given_listeners(const struct service_config *config)
+{
+    return given_nflog() + config->log;
+}
+
+static size_t given_relay(const struct service_config *config)
+{
+    return given_listeners(config) + config->listener_count;
+}
+
 static int take_listeners(struct service *service, struct error *error)
 {
+    const int *fds = service->given + given_listeners(&service->setup.config);
+
     for (uint32_t i = 0; i < service->setup.config.listener_count; i++) {
         const struct service_listener *listener = &service->setup.listeners[i];
-        int fd = SERVICE_FIRST_LISTENER + (int)i;
         int code = listener->protocol == IPPROTO_TCP
-                       ? tcp_relay_listen(service->tcp, fd, listener, error)
-                       : udp_relay_listen(service->udp, fd, listener, error);
+                       ? tcp_relay_listen(service->tcp, fds[i], listener, error)
+                       : udp_relay_listen(service->udp, fds[i], listener, error);
 
         if (code < 0)
             return code;
@@ -336,10 +347,11 @@ static int start_log(struct service *service, struct error *error)
 
     if (!config->log)
         return 0;
-    if (!service->has_nflog || service->log.fd < 0)
-        return error_set(error, -EBADF, "the descriptors of the log are missing");
-    return denials_open(service->loop, SERVICE_NFLOG_FD, &service->log, config->jail_name,
-                        config->policy_name, config->log_json, &service->denials, error);
+    if (service->log.fd < 0)
+        return error_set(error, -EBADF, "the descriptor of the log is missing");
+    return denials_open(service->loop, service->given[given_nflog()], &service->log,
+                        config->jail_name, config->policy_name, config->log_json, &service->denials,
+                        error);
 }
 
 static int start_relay(struct service *service, struct error *error)
@@ -352,16 +364,16 @@ static int start_relay(struct service *service, struct error *error)
         .tcp = service->tcp,
         .limits = &service->limits,
         .report_fd = SERVICE_REPORT_FD,
-        .queues = service->setup.config.queues,
+        .queues = service->queues,
     };
-    int fds[RELAY_FDS];
+    const int *fds = service->given + given_relay(&service->setup.config);
     int route_fd = service->route_fd;
 
-    if (!service->setup.config.relay)
-        return 0;
-    for (int i = 0; i < RELAY_FDS; i++)
-        fds[i] = SERVICE_FIRST_LISTENER + (int)service->setup.config.listener_count + i;
     service->route_fd = -1;
+    if (!service->setup.config.relay) {
+        (void)close(route_fd); /* not asked anything */
+        return 0;
+    }
     return relay_new(&ground, fds, route_fd, &service->relay, error);
 }
 
@@ -369,7 +381,7 @@ static int start_relays(struct service *service, struct error *error)
 {
     uint32_t pipes = fit_limits(service);
     int code =
-        supply_open(service->loop, SERVICE_INIT_FD, jail_ended, service, &service->supply, error);
+        supply_open(service->loop, service->given[0], jail_ended, service, &service->supply, error);
 
     if (code == 0)
         code = tcp_relay_new(service->loop, service->supply, &service->log, &service->limits, pipes,
@@ -384,16 +396,31 @@ static int start_relays(struct service *service, struct error *error)
     return code;
 }
 
-static int start(struct service *service, struct error *error)
+/* What needs nothing of the jail. */
+static int prepare(struct service *service, struct error *error)
 {
     int code = service_config_read(SERVICE_CONFIG_FD, &service->setup, error);
 
     if (code == 0 && service->setup.config.policy_length > 0)
         code = judge_new(&service->setup, &service->judge, error);
-    if (code == 0)
-        code = loop_new(&service->loop, error);
-    if (code < 0)
-        return code;
+    return code == 0 ? loop_new(&service->loop, error) : code;
+}
+
+static int await_begin(struct service *service, struct error *error)
+{
+    const struct service_config *config = &service->setup.config;
+    size_t count = given_relay(config) + (config->relay ? RELAY_FDS : 0);
+
+    service->given = calloc(count, sizeof *service->given);
+    return service->given
+               ? begin_await(SERVICE_REPORT_FD, service->given, count, &service->queues, error)
+               : error_errno(error, -ENOMEM, "cannot take over the jail's sockets");
+}
+
+static int start(struct service *service, struct error *error)
+{
+    int code;
+
     service->log.jail_name = service->setup.config.jail_name;
     service->log.is_journal = service->setup.config.log_journal;
     service->log.loop = service->loop;
@@ -467,6 +494,7 @@ static void service_end(struct service *service)
     supply_close(service->supply);
     loop_free(service->loop);
     judge_free(service->judge);
+    free(service->given);
     service_setup_free(&service->setup);
 }
 
@@ -482,6 +510,10 @@ static int serve(struct service *service, struct error *error)
         return code;
     raise_descriptor_limit();
     code = drop_privilege(error);
+    if (code == 0)
+        code = prepare(service, error);
+    if (code == 0)
+        code = await_begin(service, error);
     if (code == 0)
         code = start(service, error);
     if (code == 0 && service->judge && judge_policy(service->judge)->needs_resolver)
@@ -499,7 +531,7 @@ int main(void)
     struct error error = {0};
     int code = serve(&service, &error);
 
-    if (code < 0)
+    if (code < 0 && code != -ECANCELED)
         (void)fprintf(stderr, "netjail-service: %s\n",
                       error.text); /* the exit status says it too */
     service_end(&service);

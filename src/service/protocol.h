@@ -1,11 +1,10 @@
 /* What passes between the supervisor, netjail-service and init: fixed-size messages only.
  *
- * The supervisor starts the service with its configuration on SERVICE_CONFIG_FD (a sealed memfd:
- * struct service_config, then listeners, known ranges and the texts of the policy), the channel to
- * init on SERVICE_INIT_FD (SOCK_SEQPACKET), the NFLOG socket on SERVICE_NFLOG_FD when log is set, a
- * channel to the supervisor on SERVICE_REPORT_FD (SOCK_SEQPACKET: the reports below; its end tells
- * each side that the other is gone), and its listening sockets from SERVICE_FIRST_LISTENER on, in
- * the order of the table. */
+ * The supervisor starts the service beside the jail, with its configuration on SERVICE_CONFIG_FD (a
+ * sealed memfd: struct service_config, then listeners, known ranges and the texts of the policy)
+ * and a channel to the supervisor on SERVICE_REPORT_FD (SOCK_SEQPACKET: the messages below; its end
+ * tells each side that the other is gone). Whatever belongs to the jail comes over that channel
+ * with NOTICE_BEGIN, when the jail's rules are in force. */
 #pragma once
 
 #include "policy/decide.h"
@@ -13,12 +12,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SERVICE_CONFIG_FD      3
-#define SERVICE_INIT_FD        4
-#define SERVICE_NFLOG_FD       5 /* closed when there is no log */
-#define SERVICE_REPORT_FD      6
-#define SERVICE_LOG_FD         7 /* where denials are written: stderr or the log file; closed when none */
-#define SERVICE_FIRST_LISTENER 8
+#define SERVICE_CONFIG_FD 3
+#define SERVICE_REPORT_FD 4
+#define SERVICE_LOG_FD    5 /* where denials are written: stderr or the log file; closed when none */
+#define SERVICE_FDS_END   6
 
 #define SERVICE_MAGIC         0x6e6a7376u
 #define SERVICE_LISTENERS_MAX 4096
@@ -28,8 +25,7 @@
  * loopback of that family, loopback of the other family. */
 #define SERVICE_TARGETS_MAX 3
 
-/* What init opens in the jail for the relay, while it has the capabilities for it. The service gets
- * them behind the listeners, in this order. */
+/* What init opens in the jail for the relay, while it has the capabilities for it. */
 enum relay_fd {
     RELAY_FD_QUEUE, /* NETLINK_NETFILTER, bound to queue 0 by the supervisor */
     RELAY_FD_TCP4,  /* transparent listeners: their connections' own address is the destination */
@@ -58,8 +54,7 @@ struct service_config {
     uint32_t rate_unit_s;
     uint32_t rate_burst;
     bool limit_given;          /* by the policy: said when descriptors do not suffice for it */
-    bool relay;                /* RELAY_FDS descriptors follow the listeners */
-    bool queues;               /* the first of them is bound */
+    bool relay;                /* the jail's own connections are carried */
     bool resolver_on_loopback; /* the jail has no resolv.conf: 127.0.0.1 is asked */
     bool log;
     bool log_json;
@@ -140,6 +135,18 @@ enum notice_kind {
     NOTICE_SERVERS,    /* struct notice_addrs: the name servers of the host, from now on */
     NOTICE_JAIL, /* struct notice_addrs: a jail that rules name has these now; none: it is gone */
     NOTICE_JAIL_ASKED, /* struct notice_addrs: the answer to a REPORT_JAIL; none: not running */
+    NOTICE_BEGIN,      /* struct notice_begin, before all others: the jail's rules are in force */
+};
+
+/* The service loads, gives up its privilege and reads its configuration while the jail is built,
+ * and has nothing of the jail before this. With the notices come, as many with each as a packet
+ * takes (jail/packet.h) and in this order: the channel to init, the NFLOG socket when the policy
+ * logs, the listening sockets in the order of their table, the descriptors of enum relay_fd with a
+ * relay. */
+struct notice_begin {
+    uint32_t kind;
+    uint32_t left;   /* descriptors that come with further notices */
+    uint32_t queues; /* 1: new connections wait in the queue of RELAY_FD_QUEUE; 0: it is not used */
 };
 
 struct notice_pinned {

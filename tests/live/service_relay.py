@@ -139,14 +139,31 @@ HEAD = 240  # sizeof(struct service_config)
 
 
 def config_bytes(listeners, limit):
-    head = struct.pack('@IIIQIIIIBBBBBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, b'test', b'test.conf')
+    head = struct.pack('@IIIQIIIIBBBBBB64s128s0Q', 0x6e6a7376, len(listeners), 0, 0, limit, 0, 0, 0, 1, 0, 0, 0, 0, 0, b'test', b'test.conf')
     return head + b''.join(listeners)
+
+
+NOTICE_BEGIN, FDS_MAX = 5, 8  # service/protocol.h, jail/packet.h
+
+
+def give(report, fds, left, kind=NOTICE_BEGIN):
+    try:
+        socket.send_fds(report, [struct.pack('III', kind, left, 0)], fds)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it has not taken what it got before, and its status says so
+
+
+def give_all(report, fds):
+    """The jail's sockets, as many with each notice as a packet takes."""
+    while fds:
+        give(report, fds[:FDS_MAX], len(fds[FDS_MAX:]))
+        fds = fds[FDS_MAX:]
 
 
 class Service:
     """One running service with the listeners [(protocol, jail port, targets)] on 127.0.0.1 or `bind`."""
 
-    def __init__(self, path, wanted, limit=10000, bind='127.0.0.1', config=None, log=None):
+    def __init__(self, path, wanted, limit=10000, bind='127.0.0.1', config=None, log=None, begin=None):
         ours, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ready_read, ready_write = os.pipe()
         sys.stdout.flush()
@@ -173,23 +190,26 @@ class Service:
         memory = os.memfd_create('config')
         os.write(memory, config or config_bytes([listener_bytes(*w) for w in wanted], limit))
         report, report_write = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.report, report_write = report.detach(), report_write.detach()
-        self.pid = self.spawn(path, memory, ours, report_write, log)
+        self.pid = self.spawn(path, memory, report_write, log)
+        os.close(memory), report_write.close()
+        (begin or give_all)(report, [ours.fileno()] + [s.fileno() for s in self.sockets])
+        self.report = report.detach()
         ours.close()
-        os.close(memory), os.close(report_write)
         for s in self.sockets:
             s.close()
-        self.is_ready = os.read(self.report, 64) == struct.pack('II', 1, 0)
+        try:
+            self.is_ready = os.read(self.report, 64) == struct.pack('II', 1, 0)
+        except ConnectionResetError:
+            self.is_ready = False  # it has not read all
 
-    def spawn(self, path, memory, init, report, log):
+    def spawn(self, path, memory, report, log):
         sys.stdout.flush()
         pid = os.fork()
         if pid:
             return pid
-        wanted = {3: memory, 4: init.fileno(), 6: report}
+        wanted = {3: memory, 4: report.fileno()}
         if log is not None:
-            wanted[7] = log
-        wanted.update({8 + i: s.fileno() for i, s in enumerate(self.sockets)})
+            wanted[5] = log
         copies = {n: fcntl.fcntl(fd, fcntl.F_DUPFD, 500) for n, fd in wanted.items()}
         for number in range(3, 500):
             try:
@@ -198,7 +218,7 @@ class Service:
                 pass
         for number, fd in copies.items():
             os.dup2(fd, number, inheritable=True)
-        os.dup2(8, 300, inheritable=True)  # one that the service must close
+        os.dup2(4, 300, inheritable=True)  # one that the service must close
         os.execv(path, ['netjail-service'])
 
     def connect(self, index=0):
@@ -490,7 +510,7 @@ def test_supervisor_gone(path):
 
 def test_unused_descriptors(path):
     service = Service(path, [(TCP, ECHO, LOCAL)])
-    for number in 0, 1, 2, 5, 7:  # without a log: 5 and 7 are no sockets of the service's own
+    for number in 0, 1, 2, 5:  # without a log: 5 is no socket of the service's own
         where = os.readlink(f'/proc/{service.pid}/fd/{number}')
         expect(where == '/dev/null', f'{number} is {where}')
     service.end()
@@ -505,6 +525,43 @@ def test_bad_config(path):
         service = Service(path, [(TCP, ECHO, LOCAL)], config=bad or b'x')
         expect(not service.is_ready, f'{what}: it started')
         expect(os.waitstatus_to_exitcode(service.end()) == 125, f'{what}: exit status')
+
+
+def test_many_sockets(path):
+    service = Service(path, [(TCP, ECHO, LOCAL)] * 20)
+    for index in 0, 7, 8, 19:
+        with service.connect(index) as s:
+            s.sendall(b'far behind')
+            expect(receive(s, 10) == b'far behind', f'socket {index}')
+    expect(service.end() == 0, 'the service did not end well')
+
+
+def test_bad_begin(path):
+    """Who has not got what the configuration says begins nothing."""
+    wanted = [(TCP, ECHO, LOCAL)]
+    for what, begin in {'other kind': lambda r, fds: give(r, fds, 0, kind=1),
+                        'one too few': lambda r, fds: give(r, fds[:1], 0),
+                        'one too many': lambda r, fds: give(r, fds + fds[:1], 0),
+                        'wrong rest': lambda r, fds: give(r, fds[:1], 2),
+                        'none': lambda r, fds: give(r, [], 2),
+                        'short': lambda r, fds: socket.send_fds(r, [b'\5\0\0\0'], fds)}.items():
+        service = Service(path, wanted, begin=begin)
+        expect(not service.is_ready, f'{what}: it started')
+        expect(os.waitstatus_to_exitcode(service.end()) == 125, f'{what}: exit status')
+
+
+def test_never_begun(path):
+    """Its supervisor gives up: it ends, without a word."""
+    read, write = os.pipe()
+    error = os.dup(2)
+    os.dup2(write, 2)
+    service = Service(path, [(TCP, ECHO, LOCAL)], begin=lambda r, fds: r.shutdown(socket.SHUT_WR))
+    os.dup2(error, 2)
+    os.close(write), os.close(error)
+    expect(not service.is_ready, 'it started')
+    expect(os.waitstatus_to_exitcode(service.end()) == 125, 'exit status')
+    expect(os.read(read, 1000) == b'', 'it said something')
+    os.close(read)
 
 
 def main():

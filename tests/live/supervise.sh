@@ -106,14 +106,14 @@ both_nested_is_refused_with_a_reason() {
 }
 
 # Told that the jail has ended, the service delivers what it has and says that it is done, by closing its report
-# (descriptor 6); only then it is killed, not after a time limit.
+# (descriptor 4); only then it is killed, not after a time limit.
 both_service_says_that_it_is_done() {
     local args service
     command -v strace > /dev/null || skip 'strace is not installed'
     for args in '-P 8099:80' '--net relay'; do
         assert_status 0 strace -f -q -o "$T/trace" -e trace=execve,close,kill "$NETJAIL" -q --wait-clean $args true
         service=$(sed -nE 's/^([0-9]+) +execve\(.*"netjail-service".*/\1/p' "$T/trace")
-        assert_contains "$(grep -E "^$service +close\\(6|kill\\($service," "$T/trace" | head -1)" 'close(6' "$args"
+        assert_contains "$(grep -E "^$service +close\\(4|kill\\($service," "$T/trace" | head -1)" 'close(4' "$args"
     done
 }
 
