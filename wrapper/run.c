@@ -519,6 +519,11 @@ static int start(struct run *run)
     note_protections(run);
     note(run, "the command runs now");
     result = jail_release(&run->jail, &run->error);
+    if (run->jail.ended_by) {
+        notify_end(run->notify);
+        take_back(run);
+        exit_like(run->jail.ended_by);
+    }
     if (result < 0)
         return fail(run, !run->jail.refused  ? EXIT_NETJAIL_FAILED
                          : result == -ENOENT ? EXIT_COMMAND_NOT_FOUND

@@ -86,6 +86,7 @@ struct jail {
     bool sys_kept;   /* a new /sys was refused: the host's is read-only, its interfaces hidden */
     bool foreground; /* netjail had the terminal when the command was released */
     bool refused;    /* jail_release() failed in execve(2) itself */
+    int ended_by;    /* jail_release() was ended by this signal; 0: it was not */
 };
 
 /* Must be called early in main(): blocks the signals that the supervisor handles and remembers the
@@ -95,6 +96,10 @@ int signals_take(struct error *error);
 /* Gives this process the mask and the dispositions that netjail's caller had: for a child, before
  * its exec() (jail_release() does it for the command by itself). */
 void signals_restore(void);
+
+/* Does `signal`, whose default is to end a process, end one with the caller's mask and disposition?
+ */
+bool signals_end_a_command(int signal);
 
 /* The inherited descriptors that the command will not get, as text for -v: "3 (directory), 7
  * (socket)";
@@ -119,7 +124,8 @@ void jail_last_words(const struct jail *jail, struct error *error);
 
 /* Lets the command run; returns when exec() has succeeded or failed, with the text in *error. When
  * jail->refused is set it was execve(2) that failed: -ENOENT (exit status 127), -EACCES or another
- * errno (126); else something before it, and no command may run (125). */
+ * errno (126); else something before it, and no command may run (125). -ECANCELED without a text:
+ * execve(2) did not return, and jail->ended_by would have ended it: it is to end the caller. */
 int jail_release(struct jail *jail, struct error *error);
 
 /* What the supervisor waits for. */

@@ -17,14 +17,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define EARLY_SIGNALS_MAX 16
+#define EXEC_GRACE_MS     200 /* a command that has begun gets its signals itself */
 
 /* The number in a sysctl; `missing` where there is none. */
 static long sysctl_number(const char *path, long missing)
@@ -375,36 +378,73 @@ void jail_last_words(const struct jail *jail, struct error *error)
         *error = cause;
 }
 
+/* Signals that came before the command existed. */
+struct early {
+    int signals[EARLY_SIGNALS_MAX];
+    size_t count;
+    int fd; /* signalfd(2): more have come; -1: nobody tells */
+};
+
 /* What came before the command existed was meant for it all the same: Ctrl-C during the set-up. */
-static size_t early_signals(int signals[EARLY_SIGNALS_MAX])
+static void early_begin(struct early *early)
 {
     static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
-    struct timespec now = {0};
-    size_t count = 0;
     sigset_t set;
 
     (void)sigemptyset(&set); /* these cannot fail with valid arguments */
     for (size_t i = 0; i < ARRAY_LENGTH(passed); i++)
         (void)sigaddset(&set, passed[i]);
-    while (count < EARLY_SIGNALS_MAX) {
-        int signal = sigtimedwait(&set, NULL, &now);
-
-        if (signal <= 0)
-            return count;
-        signals[count++] = signal;
-    }
-    return count;
+    early->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-int jail_release(struct jail *jail, struct error *error)
+/* One that would end the command, or 0. */
+static int early_take(struct early *early)
 {
-    int signals[EARLY_SIGNALS_MAX];
-    size_t count = early_signals(signals);
+    struct signalfd_siginfo info;
+    int ends = 0;
+
+    while (early->count < EARLY_SIGNALS_MAX &&
+           read(early->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        int signal = (int)info.ssi_signo;
+
+        early->signals[early->count++] = signal;
+        if (ends == 0 && signals_end_a_command(signal))
+            ends = signal;
+    }
+    return ends;
+}
+
+/* Waits for init's answer. A file system that does not answer holds execve(2), and init with it,
+ * for as long as it likes; a signal that would end the command in there ends the wait: returned. */
+static int await_answer(const struct jail *jail, struct early *early)
+{
+    struct pollfd waits[] = {{.fd = jail->control_fd, .events = POLLIN},
+                             {.fd = early->fd, .events = POLLIN}};
+
+    for (;;) {
+        int ready = poll(waits, early->count < EARLY_SIGNALS_MAX ? 2 : 1, -1);
+        int ends = ready > 0 && waits[0].revents == 0 ? early_take(early) : 0;
+
+        if (ready > 0 && waits[0].revents)
+            return 0;
+        if (ready < 0 && errno != EINTR)
+            return 0; /* nobody tells: what follows waits, too */
+        if (ends && poll(waits, 1, EXEC_GRACE_MS) == 0)
+            return ends;
+    }
+}
+
+static int release(struct jail *jail, struct early *early, struct error *error)
+{
     struct control_message message = {0};
     int status;
 
     jail->foreground = terminal_is_ours();
     status = tell(jail, CONTROL_RELEASE, jail->foreground, error);
+    if (status == 0)
+        jail->ended_by = await_answer(jail, early);
+    if (jail->ended_by)
+        return -ECANCELED;
     if (status == 0)
         status = control_receive_report(jail->control_fd, jail->state, true, &message, NULL, error);
     if (status < 0)
@@ -415,8 +455,21 @@ int jail_release(struct jail *jail, struct error *error)
     if (message.kind != CONTROL_STARTED)
         return error_set(error, -EPROTO, "the jail's init answered out of order");
     jail->state = JAIL_RUNNING;
-    for (size_t i = 0; status == 0 && i < count; i++)
-        status = tell(jail, CONTROL_SIGNAL, signals[i], error);
+    for (size_t i = 0; status == 0 && i < early->count; i++)
+        status = tell(jail, CONTROL_SIGNAL, early->signals[i], error);
+    return status;
+}
+
+int jail_release(struct jail *jail, struct error *error)
+{
+    struct early early = {.fd = -1};
+    int status;
+
+    early_begin(&early);
+    (void)early_take(&early);
+    status = release(jail, &early, error);
+    if (early.fd >= 0)
+        (void)close(early.fd); /* what has not been read is still pending */
     return status;
 }
 

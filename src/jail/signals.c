@@ -38,3 +38,11 @@ void signals_restore(void)
         (void)sigaction(SIGCHLD, &caller_sigchld, NULL); /* it was valid when it was read */
     (void)sigprocmask(SIG_SETMASK, &caller_mask, NULL);  /* the same */
 }
+
+bool signals_end_a_command(int signal)
+{
+    struct sigaction action;
+
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_DFL &&
+           !sigismember(&caller_mask, signal);
+}

@@ -117,4 +117,39 @@ both_service_says_that_it_is_done() {
     done
 }
 
+# A file system that does not answer holds execve(2); here a lease does (fcntl(2), F_SETLEASE). What would end a
+# program in there ends netjail, and the command never runs.
+both_signal_ends_a_start_that_hangs() {
+    local args code holder pid
+    printf '#!/bin/sh\n: > "%s/ran"\n' "$T" > "$T/held"
+    chmod 755 "$T/held"
+    for args in '' '-P 8099:80'; do
+        /usr/bin/python3 -c '
+import fcntl, os, signal, sys
+def mark(name): print(name, file=open(os.path.join(sys.argv[1], name), "w"))
+signal.signal(signal.SIGIO, lambda *_: mark("asked"))
+file = os.open(os.path.join(sys.argv[1], "held"), os.O_RDONLY)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+mark("leased")
+while True: signal.pause()' "$T" &
+        holder=$!
+        remember_process "$holder"
+        wait_for_file "$T/leased"
+        # shellcheck disable=SC2086 # options
+        "$NETJAIL" -q --wait-clean $args "$T/held" &
+        pid=$!
+        remember_process "$pid"
+        wait_for_file "$T/asked"
+        kill -TERM "$pid"
+        wait_for 20 test ! -e "/proc/$pid" # the lease is broken after 45 s
+        code=0
+        wait "$pid" || code=$?
+        assert_equal "$code" 143 "exit status of '$args'"
+        kill -KILL "$holder"
+        wait "$holder" || :
+        [ ! -e "$T/ran" ] || fail 'the command ran all the same'
+        rm "$T/leased" "$T/asked"
+    done
+}
+
 run_tests "$@"
