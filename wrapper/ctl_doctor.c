@@ -15,13 +15,16 @@
 #include "kernel/lease.h"
 #include "kernel/sysctl.h"
 #include "plan/build.h"
+#include "service/config.h"
 #include "wrapper/ctl.h"
 #include "wrapper/report.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 
@@ -229,6 +232,31 @@ static void check_queue(struct result *result)
             "a kernel with CONFIG_NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)");
 }
 
+/* May the service make ping sockets (icmp(7))? It runs as the caller, or under root as another. */
+static bool can_ping(void)
+{
+    char range[SYSCTL_VALUE_SIZE];
+    unsigned first, last;
+
+    if (geteuid() == 0)
+        return sysctl_read("net/ipv4/ping_group_range", range) == 0 &&
+               sscanf(range, "%u %u", &first, &last) == 2 && first <= SERVICE_UID &&
+               last >= SERVICE_UID;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_ICMP);
+    if (fd >= 0)
+        (void)close(fd); /* it was only tried */
+    return fd >= 0;
+}
+
+static void check_ping(struct result *result)
+{
+    if (can_ping())
+        set(result, FOUND, "`link relay` carries pings where a rule admits them", "");
+    else
+        set(result, LIMITED, "the host lets the relay make no ping sockets: pings are refused",
+            "sysctl net.ipv4.ping_group_range='0 2147483647'");
+}
+
 static void check_ipv6(struct result *result)
 {
     if (access("/proc/sys/net/ipv6", F_OK) == 0)
@@ -288,6 +316,7 @@ static const struct check checks[] = {
     {"scoped signals (Landlock)", check_landlock, false},
     {"IPv6", check_ipv6, false},
     {"NFQUEUE", check_queue, false},
+    {"ping sockets", check_ping, false},
     {"forwarding per interface", check_forwarding, false},
     {"netjail-service", check_service, false},
     {"state directory", check_state, false},

@@ -104,6 +104,10 @@ void diags_print(const struct diags *diags, struct buf *out);
 
 /* "web.conf:12:11" (or "option --allow"), "" for no position. */
 void position_print(const struct sources *sources, struct position where, struct buf *out);
+/* The same as one printable word for a log: "web.conf:12", "web.conf:12-57" (`last` is further
+ * down), "option_--allow", or "rule" for no position. What does not fit is cut. */
+void position_word(const struct sources *sources, struct position first, struct position last,
+                   char *text, size_t size);
 /* The source line and the caret line, as in diags_print(); nothing for no position. */
 void position_print_line(const struct sources *sources, struct position where, const char *hint,
                          struct buf *out);

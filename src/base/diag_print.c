@@ -28,6 +28,29 @@ void position_print(const struct sources *sources, struct position where, struct
         buf_printf(out, ":%u:%u", where.line, where.column);
 }
 
+void position_word(const struct sources *sources, struct position first, struct position last,
+                   char *text, size_t size)
+{
+    const struct source *source = NULL;
+    const char *base;
+
+    if (first.source > 0 && first.source <= sources->list_count)
+        source = &sources->list[first.source - 1];
+    base = !source                      ? "rule"
+           : strrchr(source->name, '/') ? strrchr(source->name, '/') + 1
+                                        : source->name;
+    /* What is cut off is not missed. */
+    if (!source || source->is_option)
+        (void)snprintf(text, size, "%.24s", base);
+    else if (last.source != first.source || last.line == first.line)
+        (void)snprintf(text, size, "%.24s:%u", base, first.line);
+    else
+        (void)snprintf(text, size, "%.24s:%u-%u", base, first.line, last.line);
+    for (; *text; text++)
+        if (*text <= ' ' || *text > '~' || *text == '"' || *text == '\\')
+            *text = *text == ' ' ? '_' : '?';
+}
+
 /* One character of the line and, below it, `below` in the width that it takes. */
 static void put_character(const char *text, size_t size, char below, char rest, struct buf *line,
                           struct buf *carets)

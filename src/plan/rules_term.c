@@ -41,35 +41,12 @@ static const char *verdict_word(enum verdict verdict)
     return "denied";
 }
 
-/* "web.conf:12", "web.conf:12-57" or "option_--allow": one word. */
-static void place_print(const struct rules_context *context, const struct position *first,
-                        const struct position *last, char *text, size_t size)
-{
-    const struct sources *sources = &context->policy->sources;
-    const struct source *source;
-    const char *base;
-
-    (void)snprintf(text, size, "rule"); /* fits */
-    if (first->source == 0 || first->source > sources->list_count)
-        return;
-    source = &sources->list[first->source - 1];
-    base = strrchr(source->name, '/') ? strrchr(source->name, '/') + 1 : source->name;
-    if (source->is_option)
-        (void)snprintf(text, size, "%.24s", base); /* what is cut off is not missed */
-    else if (last->source != first->source || last->line == first->line)
-        (void)snprintf(text, size, "%.24s:%u", base, first->line);
-    else
-        (void)snprintf(text, size, "%.24s:%u-%u", base, first->line, last->line);
-}
-
 /* What nft(8) could not read back in quotes, or a log reader would stumble over. */
-static void prefix_clean(char *text, bool is_word)
+static void prefix_clean(char *text)
 {
     for (; *text; text++)
         if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
             *text = '?';
-        else if (is_word && *text == ' ')
-            *text = '_';
 }
 
 void rules_log_prefix(const struct rules_context *context, enum verdict verdict,
@@ -80,12 +57,11 @@ void rules_log_prefix(const struct rules_context *context, enum verdict verdict,
     const char *text = first && first->log_text ? first->log_text : NULL;
 
     if (first)
-        place_print(context, &first->where, &last->where, place, sizeof place);
-    prefix_clean(place, true);
+        position_word(&context->policy->sources, first->where, last->where, place, sizeof place);
     /* A text that is too long is cut: the kernel takes 127 bytes, the plan 63. */
     (void)snprintf(prefix, 64, "%s %s %s%s%s", verdict_word(verdict), direction_name(direction),
                    place, text ? " " : "", text ? text : "");
-    prefix_clean(prefix, false);
+    prefix_clean(prefix);
 }
 
 void rules_term_verdict(struct plan *plan, enum verdict verdict)

@@ -4,6 +4,13 @@
 #include "base/diag.h"
 #include "service/protocol.h"
 
+/* The uid and gid of a privileged jail's service where there is no user of its own: one that no
+ * distribution gives out (systemd's UIDS-GIDS.md: 60578-61183 are unused), so that no other process
+ * shares it.
+ */
+#define SERVICE_USER "netjail-service" /* not in the group netjail, which may write leases */
+#define SERVICE_UID  61180
+
 /* The parts of the configuration, each owned. */
 struct service_setup {
     struct service_config config;

@@ -2,9 +2,10 @@
  *
  * The rule's prefix is `VERDICT DIRECTION PLACE [TEXT]`, PLACE being `default` or a place in a
  * policy, as plan/ makes it; a prefix of another form is shown as it is. The hint is the statement
- * that would have let this packet through: the connection's own address and port, never wider. What
- * must not happen: bytes of a packet or a prefix reaching a terminal or a JSON reader unescaped.
- * Pure. */
+ * that would have let this packet through: the connection's own address, or the name that it was
+ * answered for, and port, never wider; of a question to a name server that nobody admits, the rule
+ * with its name, which gives the jail a resolver. What must not happen: bytes of a packet or a
+ * prefix reaching a terminal or a JSON reader unescaped. Pure. */
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "policy/relay.h"
@@ -98,9 +99,17 @@ static void put_flow(struct buf *out, const struct nflog_packet *packet)
     put_endpoint(out, &packet->destination, packet->has_ports ? &packet->port : NULL);
 }
 
-static void put_place(struct buf *out, const struct said *said)
+/* Why the service refuses what the rules admit. */
+static const char *const causes[] = {
+    [DENIAL_HOST_ADDRESS] = "an address of this host",
+    [DENIAL_NO_PING] = "this host lets the relay make no ping sockets",
+};
+
+static void put_place(struct buf *out, const struct said *said, enum denial_cause cause)
 {
-    if (strcmp(said->place, "default") == 0) {
+    if (cause != DENIAL_RULES) {
+        buf_printf(out, " (%s)", causes[cause]);
+    } else if (strcmp(said->place, "default") == 0) {
         const char *word = strcmp(said->verdict, "denied") == 0    ? "deny"
                            : strcmp(said->verdict, "dropped") == 0 ? "drop"
                                                                    : "allow";
@@ -131,13 +140,44 @@ static bool is_exposable(const struct nflog_packet *packet)
            (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP);
 }
 
-/* The statement that would allow it. */
-static void put_hint(struct buf *out, const struct said *said, const struct nflog_packet *packet)
+/* A question that is refused by no rule of its own: what it wants to know is a name. */
+static const char *question_of(const struct said *said, const struct nflog_packet *packet)
 {
+    return packet->question[0] && said->is_ours && strcmp(said->place, "default") == 0
+               ? packet->question
+               : NULL;
+}
+
+static void put_destination(struct buf *out, const struct denial *denial)
+{
+    buf_puts(out, " to ");
+    if (denial->cause == DENIAL_HOST_ADDRESS)
+        buf_puts(out, "host");
+    else if (denial->name)
+        buf_put_visible(out, denial->name, strlen(denial->name));
+    else
+        put_endpoint(out, &denial->packet->destination, NULL);
+}
+
+/* The statement that would allow it. */
+static void put_hint(struct buf *out, const struct said *said, const struct denial *denial)
+{
+    const struct nflog_packet *packet = denial->packet;
+    const char *question = question_of(said, packet);
     bool with_source = strcmp(said->direction, "out") != 0;
     bool with_destination = strcmp(said->direction, "in") != 0;
     char number[8];
 
+    if (denial->cause == DENIAL_NO_PING) {
+        buf_puts(out, "sysctl net.ipv4.ping_group_range='0 2147483647'");
+        return;
+    }
+    if (question) {
+        buf_puts(out, "allow out tcp to ");
+        buf_put_visible(out, question, strlen(question));
+        buf_puts(out, " port 443");
+        return;
+    }
     if (is_exposable(packet)) {
         buf_printf(out, "expose %u%s", packet->port, packet->protocol == IPPROTO_UDP ? " udp" : "");
         return;
@@ -149,10 +189,8 @@ static void put_hint(struct buf *out, const struct said *said, const struct nflo
         buf_puts(out, " from ");
         put_endpoint(out, &packet->source, NULL);
     }
-    if (with_destination) {
-        buf_puts(out, " to ");
-        put_endpoint(out, &packet->destination, NULL);
-    }
+    if (with_destination)
+        put_destination(out, denial);
     if (packet->has_ports && packet->protocol != IPPROTO_UDPLITE)
         buf_printf(out, " port %u", packet->port);
 }
@@ -168,16 +206,20 @@ void denial_print(const struct denial *denial, struct buf *out)
     else
         buf_put_visible(out, packet->prefix, strlen(packet->prefix));
     put_flow(out, packet);
+    if (question_of(&said, packet)) {
+        buf_puts(out, " asking for ");
+        buf_put_visible(out, packet->question, strlen(packet->question));
+    }
     if (said.is_ours)
-        put_place(out, &said);
+        put_place(out, &said, denial->cause);
     if (denial->count > 1)
         buf_printf(out, " (%u times)", denial->count);
     buf_puts(out, "\n");
     if (denial->count > 1 || !has_hint(&said, packet))
         return;
     buf_printf(out, "netjail: %s: hint: ", denial->jail_name);
-    put_hint(out, &said, packet);
-    if (strcmp(said.place, "default") != 0) {
+    put_hint(out, &said, denial);
+    if (strcmp(said.place, "default") != 0 && denial->cause != DENIAL_NO_PING) {
         buf_puts(out, " before ");
         buf_put_visible(out, said.place, strlen(said.place));
     }
@@ -223,7 +265,7 @@ static void put_json_flow(struct buf *out, const struct nflog_packet *packet)
 
     put_member(out, "protocol", protocol_text(packet->protocol, number));
     put_member(out, "source", addr_print(&packet->source, text));
-    if (packet->has_ports)
+    if (packet->has_ports && packet->source_port) /* the relay does not know it */
         buf_printf(out, ",\"source_port\":%u", packet->source_port);
     put_member(out, "destination", addr_print(&packet->destination, text));
     if (packet->has_ports)
@@ -236,6 +278,8 @@ void denial_print_json(const struct denial *denial, struct buf *out)
 {
     const struct nflog_packet *packet = denial->packet;
     const struct said said = prefix_parse_words(packet->prefix);
+    const char *question = question_of(&said, packet);
+    const char *name = question ? question : denial->name;
     cleanup_buf struct buf hint = {0};
 
     buf_printf(out, "{\"time\":%llu", (unsigned long long)denial->time_s);
@@ -246,13 +290,17 @@ void denial_print_json(const struct denial *denial, struct buf *out)
         put_member(out, "direction", said.direction);
         put_member(out, "rule", said.place);
     }
-    if (*said.text || !said.is_ours)
+    if (denial->cause != DENIAL_RULES)
+        put_member(out, "text", causes[denial->cause]);
+    else if (*said.text || !said.is_ours)
         put_member(out, "text", said.is_ours ? said.text : packet->prefix);
     if (packet->destination.family != ADDR_NONE)
         put_json_flow(out, packet);
+    if (name)
+        put_member(out, "name", name);
     buf_printf(out, ",\"count\":%u", denial->count);
     if (has_hint(&said, packet)) {
-        put_hint(&hint, &said, packet);
+        put_hint(&hint, &said, denial);
         put_member(out, "hint", buf_text(&hint));
     }
     buf_puts(out, "}\n");

@@ -1,11 +1,11 @@
 /* Reads the packet log and decides what is told.
  *
  * A program that is refused tries again, often a thousand times a second. The first packet of a
- * flow (rule, protocol, addresses, destination port) is told at once; the same within 10 s is
- * counted, and the count told when the time is over. The table is fixed: with FLOWS_MAX different
- * flows in 10 s (a port scan), the oldest is told early; and the log itself takes a limited number
- * of lines a second. Bursts that the kernel had to drop are told as such: silence would read as
- * "nothing was denied".
+ * flow (cause, rule, protocol, addresses, destination port, name asked for) is told at once; the
+ * same within 10 s is counted, and the count told when the time is over. The table is fixed: with
+ * FLOWS_MAX different flows in 10 s (a port scan), the oldest is told early; and the log itself
+ * takes a limited number of lines a second. Bursts that the kernel had to drop are told as such:
+ * silence would read as "nothing was denied".
  *
  * What must not happen: the log using memory or time in proportion to what the jail sends. */
 #include "service/denials.h"
@@ -28,6 +28,7 @@
 
 struct flow {
     struct nflog_packet packet;
+    enum denial_cause cause;
     unsigned count; /* 0: free */
     uint64_t since_ms;
 };
@@ -40,6 +41,9 @@ struct denials {
     const char *jail_name;
     const char *policy_name;
     bool json;
+    bool questions; /* denials_tell_questions() */
+    denials_name_of *name_of;
+    void *name_context;
     struct flow flows[FLOWS_MAX];
     uint8_t message[MESSAGE_BYTES_MAX];
 };
@@ -47,10 +51,17 @@ struct denials {
 static void tell(struct denials *denials, const struct flow *flow, unsigned count)
 {
     cleanup_buf struct buf line = {0};
+    const struct addr *destination = &flow->packet.destination;
+    char name[DENIALS_NAME_MAX];
     const struct denial denial = {
         .jail_name = denials->jail_name,
         .policy_name = denials->policy_name,
         .packet = &flow->packet,
+        .cause = flow->cause,
+        .name = denials->name_of && destination->family != ADDR_NONE &&
+                        denials->name_of(denials->name_context, destination, name)
+                    ? name
+                    : NULL,
         .count = count,
         .time_s = (uint64_t)time(NULL),
     };
@@ -69,22 +80,26 @@ static void flow_end(struct denials *denials, struct flow *flow)
     flow->count = 0;
 }
 
-static bool is_same(const struct nflog_packet *a, const struct nflog_packet *b)
+static bool is_same(const struct flow *flow, const struct nflog_packet *b, enum denial_cause cause)
 {
-    return a->protocol == b->protocol && a->port == b->port && a->type == b->type &&
-           addr_equal(&a->source, &b->source) && addr_equal(&a->destination, &b->destination) &&
-           strcmp(a->prefix, b->prefix) == 0;
+    const struct nflog_packet *a = &flow->packet;
+
+    return flow->cause == cause && a->protocol == b->protocol && a->port == b->port &&
+           a->type == b->type && addr_equal(&a->source, &b->source) &&
+           addr_equal(&a->destination, &b->destination) && strcmp(a->prefix, b->prefix) == 0 &&
+           strcmp(a->question, b->question) == 0;
 }
 
 /* The flow's place; a free one, or that of the oldest, when it is new (count 0). */
-static struct flow *find(struct denials *denials, const struct nflog_packet *packet)
+static struct flow *find(struct denials *denials, const struct nflog_packet *packet,
+                         enum denial_cause cause)
 {
     struct flow *best = &denials->flows[0];
 
     for (size_t i = 0; i < FLOWS_MAX; i++) {
         struct flow *flow = &denials->flows[i];
 
-        if (flow->count > 0 && is_same(&flow->packet, packet))
+        if (flow->count > 0 && is_same(flow, packet, cause))
             return flow;
         if (best->count > 0 && (flow->count == 0 || flow->since_ms < best->since_ms))
             best = flow;
@@ -102,24 +117,51 @@ static bool is_group_report(const struct nflog_packet *packet)
            addr_equal(&packet->destination, &routers) && strncmp(packet->prefix, "allowed", 7) != 0;
 }
 
-static void seen(void *context, const struct nflog_packet *packet)
+void denials_tell(struct denials *denials, const struct nflog_packet *packet,
+                  enum denial_cause cause)
 {
-    struct denials *denials = context;
     struct flow *flow;
 
-    if (is_group_report(packet))
+    if (!denials)
         return;
-    flow = find(denials, packet);
+    flow = find(denials, packet, cause);
     if (flow->count > 0) {
         flow->count += flow->count < UINT32_MAX;
         return;
     }
     flow->packet = *packet;
+    flow->cause = cause;
     flow->count = 1;
     flow->since_ms = loop_now_ms(denials->loop);
     tell(denials, flow, 1);
     if (!denials->timer.armed)
         loop_arm(denials->loop, &denials->timer, DENIALS_WINDOW_MS);
+}
+
+static void seen(void *context, const struct nflog_packet *packet)
+{
+    struct denials *denials = context;
+    struct nflog_packet told = *packet;
+
+    if (is_group_report(packet))
+        return;
+    if (!denials->questions)
+        told.question[0] = 0;
+    denials_tell(denials, &told, DENIAL_RULES);
+}
+
+void denials_name_with(struct denials *denials, denials_name_of *name_of, void *context)
+{
+    if (!denials)
+        return;
+    denials->name_of = name_of;
+    denials->name_context = context;
+}
+
+void denials_tell_questions(struct denials *denials)
+{
+    if (denials)
+        denials->questions = true;
 }
 
 /* Tells the counts of what is old enough. */

@@ -4,6 +4,8 @@
 #include "base/diag.h"
 #include "service/nflog.h"
 
+#define DENIALS_NAME_MAX 256
+
 struct buf;
 struct denials;
 struct loop;
@@ -19,13 +21,34 @@ int denials_open(struct loop *loop, int nflog_fd, struct service_log *log, const
 /* Reads what is still there, tells the counts, closes. NULL is allowed. */
 void denials_close(struct denials *denials);
 
+/* Looks up what the jail's resolver has answered an address for; false: for nothing, lately. */
+typedef bool denials_name_of(void *context, const struct addr *addr, char name[DENIALS_NAME_MAX]);
+/* Hints speak of the names that `name_of` knows. NULL is allowed for `denials`. */
+void denials_name_with(struct denials *denials, denials_name_of *name_of, void *context);
+/* The jail has no resolver and could have one: a question to a foreign name server that no rule
+ * admits is reported as the name that it asks for. NULL is allowed. */
+void denials_tell_questions(struct denials *denials);
+
+/* Why something was refused. */
+enum denial_cause {
+    DENIAL_RULES,        /* by the jail's rules */
+    DENIAL_HOST_ADDRESS, /* it is this host's, and the rule that admits it does not say so */
+    DENIAL_NO_PING,      /* the host does not let the service make ping sockets */
+};
+
+/* Tells what was refused behind the rules, as what they refuse is told. NULL is allowed. */
+void denials_tell(struct denials *denials, const struct nflog_packet *packet,
+                  enum denial_cause cause);
+
 /* What a log line says. */
 struct denial {
     const char *jail_name;
     const char *policy_name;
     const struct nflog_packet *packet;
-    unsigned count;  /* 1: told at once; more: how often it was seen in the window */
-    uint64_t time_s; /* since the epoch; JSON only */
+    enum denial_cause cause;
+    const char *name; /* that the destination was answered for; NULL: none. Untrusted */
+    unsigned count;   /* 1: told at once; more: how often it was seen in the window */
+    uint64_t time_s;  /* since the epoch; JSON only */
 };
 
 /* One line with its newline; for something refused that is told the first time a second line,

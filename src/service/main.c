@@ -18,6 +18,7 @@
 #include "jail/prefault.h"
 #include "jail/privs.h"
 #include "jail/seccomp.h"
+#include "policy/relay.h"
 #include "service/begin.h"
 #include "service/config.h"
 #include "service/denials.h"
@@ -46,13 +47,6 @@
 #include <sys/socket.h>
 
 #define EXIT_FAILED 125
-
-/* The uid of a privileged jail's service where there is no user of its own: one that no
- * distribution gives out (systemd's UIDS-GIDS.md: 60578-61183 are unused), so that no other process
- * shares it.
- */
-#define SERVICE_USER "netjail-service" /* not in the group netjail, which may write leases */
-#define SERVICE_UID  61180
 
 /* What the service needs besides connections and flows: its own descriptors, the stock of jail
  * sockets, name servers that are asked; and pipes, a share of what there is. As root it asks for as
@@ -344,14 +338,20 @@ static int take_listeners(struct service *service, struct error *error)
 static int start_log(struct service *service, struct error *error)
 {
     const struct service_config *config = &service->setup.config;
+    int code;
 
     if (!config->log)
         return 0;
     if (service->log.fd < 0)
         return error_set(error, -EBADF, "the descriptor of the log is missing");
-    return denials_open(service->loop, service->given[given_nflog()], &service->log,
-                        config->jail_name, config->policy_name, config->log_json, &service->denials,
-                        error);
+    code =
+        denials_open(service->loop, service->given[given_nflog()], &service->log, config->jail_name,
+                     config->policy_name, config->log_json, &service->denials, error);
+    if (service->judge && policy_relays(judge_policy(service->judge)) &&
+        !judge_policy(service->judge)->needs_resolver &&
+        judge_policy(service->judge)->dns.directs_count == 0)
+        denials_tell_questions(service->denials);
+    return code;
 }
 
 static int start_relay(struct service *service, struct error *error)
@@ -361,6 +361,7 @@ static int start_relay(struct service *service, struct error *error)
         .supply = service->supply,
         .log = &service->log,
         .judge = service->judge,
+        .denials = service->denials,
         .tcp = service->tcp,
         .limits = &service->limits,
         .report_fd = SERVICE_REPORT_FD,
@@ -455,6 +456,7 @@ static int start_resolver(struct service *service, struct error *error)
         .loop = service->loop,
         .supply = service->supply,
         .log = &service->log,
+        .denials = service->denials,
         .judge = service->judge,
         .policy_name = service->setup.config.policy_name,
         .log_json = service->setup.config.log_json,

@@ -3,8 +3,10 @@
  * All of it is hostile: the jail chose the packet. Nothing is read through a cast pointer; every
  * header is copied out after its length was compared with what is left; each step of a walk takes
  * at least one header's bytes, so that every walk ends. No system call. Formats: netlink(7),
- * linux/netfilter/nfnetlink_log.h, RFC 791, RFC 8200, RFC 9293, RFC 768. */
+ * linux/netfilter/nfnetlink_log.h, RFC 791, RFC 8200, RFC 9293, RFC 768, RFC 1035. */
 #include "service/nflog.h"
+
+#include "service/resolver_name.h"
 
 #include <assert.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -17,6 +19,9 @@
 #define ATTRIBUTE_HEADER sizeof(struct nlattr)
 #define ATTRIBUTE_TYPE   0x3fffu
 static_assert(sizeof(struct nlattr) == NLA_ALIGNTO, "an attribute's value follows its header");
+#define UDP_HEADER  8
+#define DNS_HEADER  12
+#define DNS_PORT    53
 #define PACKET_TYPE ((NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_PACKET)
 
 /* What is left to be read. */
@@ -39,6 +44,22 @@ static uint16_t read_u16(const uint8_t *bytes)
     return (uint16_t)((unsigned)bytes[0] << 8 | bytes[1]);
 }
 
+/* A query to a name server (RFC 1035, section 4.1): behind the UDP header, with one question. */
+static void parse_question(struct view view, struct nflog_packet *packet)
+{
+    static const uint8_t one_question[2] = {0, 1};
+    struct dns_name name;
+    char text[DNS_NAME_MAX];
+
+    if (!view_skip(&view, UDP_HEADER) || view.length < DNS_HEADER || view.bytes[2] & 0x80 ||
+        memcmp(view.bytes + 4, one_question, sizeof one_question) != 0)
+        return;
+    (void)view_skip(&view, DNS_HEADER); /* it is there */
+    if (dns_name_take(view.bytes, view.length, &name) > 0 && dns_name_text(&name, text) &&
+        strlen(text) < sizeof packet->question)
+        memcpy(packet->question, text, strlen(text) + 1);
+}
+
 static void parse_ports(struct view view, struct nflog_packet *packet)
 {
     switch (packet->protocol) {
@@ -51,6 +72,8 @@ static void parse_ports(struct view view, struct nflog_packet *packet)
         packet->has_ports = true;
         packet->source_port = read_u16(view.bytes);
         packet->port = read_u16(view.bytes + 2);
+        if (packet->protocol == IPPROTO_UDP && packet->port == DNS_PORT)
+            parse_question(view, packet);
         return;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NFLOG_QUESTION_MAX 96 /* longer ones do not fit into what the kernel copies */
+
 struct nflog_packet {
     char prefix[128]; /* what the rule says: "denied out default"; untrusted text */
     struct addr source;
@@ -16,7 +18,8 @@ struct nflog_packet {
     uint16_t source_port;
     uint16_t port; /* of the destination */
     bool has_type;
-    uint8_t type; /* ICMP, ICMPv6 */
+    uint8_t type;                      /* ICMP, ICMPv6 */
+    char question[NFLOG_QUESTION_MAX]; /* the host name that a DNS query (UDP) asks for; "": none */
 };
 
 /* Calls `seen` for every logged packet in the `length` bytes that one recv() of the netlink socket

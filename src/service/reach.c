@@ -14,23 +14,24 @@
  * What must not happen: a flow to an address that was not asked about. No privilege. */
 #include "service/reach.h"
 
+#include "service/denials.h"
 #include "service/host_route.h"
 #include "service/judge.h"
-#include "service/log.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 struct reach {
     struct judge *judge;
-    struct service_log *log;
+    struct denials *denials;
     int route_fd;
 };
 
-int reach_new(struct judge *judge, struct service_log *log, int route_fd, struct reach **ret_reach,
+int reach_new(struct judge *judge, struct denials *denials, int route_fd, struct reach **ret_reach,
               struct error *error)
 {
     struct reach *reach = calloc(1, sizeof *reach);
@@ -40,7 +41,7 @@ int reach_new(struct judge *judge, struct service_log *log, int route_fd, struct
         return error_errno(error, -ENOMEM, "cannot start the relay");
     }
     reach->judge = judge;
-    reach->log = log;
+    reach->denials = denials;
     reach->route_fd = route_fd;
     *ret_reach = reach;
     return 0;
@@ -132,18 +133,32 @@ static bool names_host(const struct reach *reach, const struct decision *decisio
 }
 
 /* The rules inside have let it through, so that nobody else tells it. */
-static int refuse_host(const struct reach *reach, const struct packet *packet,
-                       const struct addr *addr)
+static void tell(const struct reach *reach, const struct packet *packet,
+                 const struct decision *decision, enum denial_cause cause)
 {
     const struct policy *policy = judge_policy(reach->judge);
-    const char *name = protocol_name(packet->protocol);
-    char text[ADDR_TEXT_SIZE];
+    bool is_icmp = packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6;
+    struct nflog_packet refused = {.source = packet->source,
+                                   .destination = packet->destination,
+                                   .protocol = packet->protocol,
+                                   .has_ports = !is_icmp,
+                                   .port = packet->port,
+                                   .has_type = is_icmp,
+                                   .type = packet->icmp_type};
+    char place[48] = "default";
 
-    if (policy->log_denied && !policy->log_json)
-        service_log_limit(reach->log,
-                          "denied out %s to %s, an address of this host\n"
-                          "netjail: %s: hint: allow out %s to host, before rules that admit any",
-                          name, addr_print(addr, text), reach->log->jail_name, name);
+    if (!policy->log_denied)
+        return;
+    if (!decision->by_default && !decision->by_publish)
+        position_word(&policy->sources, decision->where, decision->where, place, sizeof place);
+    (void)snprintf(refused.prefix, sizeof refused.prefix, "denied out %s", place); /* fits */
+    denials_tell(reach->denials, &refused, cause);
+}
+
+static int refuse_host(const struct reach *reach, const struct decision *decision,
+                       const struct packet *packet)
+{
+    tell(reach, packet, decision, DENIAL_HOST_ADDRESS);
     return RELAY_PROHIBITED;
 }
 
@@ -163,7 +178,7 @@ static int check_addr(const struct reach *reach, const struct decision *decision
         return refusal ? refusal : RELAY_NO_NETWORK;
     }
     if (is_local)
-        return names_host(reach, decision, addr) ? 0 : refuse_host(reach, packet, addr);
+        return names_host(reach, decision, addr) ? 0 : refuse_host(reach, decision, packet);
     return is_plain ? 0 : RELAY_NO_NETWORK;
 }
 
@@ -213,6 +228,13 @@ int reach_check(struct reach *reach, const struct packet *packet, struct reach_t
     if (refusal == 0)
         *ret_targets = targets;
     return refusal;
+}
+
+void reach_tell_no_ping(const struct reach *reach, const struct packet *packet)
+{
+    struct decision decision = judge_decide(reach->judge, packet);
+
+    tell(reach, packet, &decision, DENIAL_NO_PING);
 }
 
 int reach_refusal(int error_number)

@@ -5,9 +5,9 @@
 #include "policy/decide.h"
 #include "policy/relay.h"
 
+struct denials;
 struct judge;
 struct reach;
-struct service_log;
 
 #define REACH_TARGETS_MAX 2
 
@@ -18,8 +18,8 @@ struct reach_targets {
 };
 
 /* `route_fd`: a NETLINK_ROUTE socket of the host's namespace, owned from here on. With `log denied`
- * the log says what the rules of the jail admit and the host's own addresses are kept from. */
-int reach_new(struct judge *judge, struct service_log *log, int route_fd, struct reach **ret_reach,
+ * `denials` (NULL: no log) gets what the rules of the jail admit and is refused all the same. */
+int reach_new(struct judge *judge, struct denials *denials, int route_fd, struct reach **ret_reach,
               struct error *error);
 void reach_free(struct reach *reach); /* NULL is allowed */
 
@@ -27,6 +27,9 @@ void reach_free(struct reach *reach); /* NULL is allowed */
  * relay_refusal). Asked again for every flow, since the host's addresses change. */
 int reach_check(struct reach *reach, const struct packet *packet,
                 struct reach_targets *ret_targets);
+
+/* Tells that the host keeps the jail from pinging what its rules admit. */
+void reach_tell_no_ping(const struct reach *reach, const struct packet *packet);
 
 /* How a failure of connect(2) outside is told inside; 0: not at all, the jail's own time runs out.
  */

@@ -87,7 +87,7 @@ static int take_fd_of(struct relay *relay, enum relay_fd which)
 static int open_parts(struct relay *relay, int route_fd, struct error *error)
 {
     const struct relay_ground *ground = &relay->ground;
-    int code = reach_new(ground->judge, ground->log, route_fd, &relay->reach, error);
+    int code = reach_new(ground->judge, ground->denials, route_fd, &relay->reach, error);
 
     if (code == 0)
         code = verdicts_new(ground->loop, ground->report_fd, &relay->verdicts, error);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct denials;
 struct judge;
 struct limits;
 struct loop;
@@ -20,6 +21,7 @@ struct relay_ground {
     struct supply *supply;
     struct service_log *log;
     struct judge *judge;
+    struct denials *denials; /* NULL: nothing is logged */
     struct tcp_relay *tcp;
     struct limits *limits;
     int report_fd;

@@ -4,7 +4,7 @@
  * again by a ping socket of the host (net.ipv4.ping_group_range, icmp(7)), one for each program
  * and address, whose answers are only those of the one it asked; the packet itself ends here. The
  * answer goes into the jail with the program's own identifier. Where the host does not let us have
- * a ping socket, the request is refused at once.
+ * a ping socket, the request is refused at once, and the denial log says so.
  *
  * Bounded: the flow that was idle for longest makes room; 20 s without a ping end one. No
  * privilege; the jail and the network are hostile. What must not happen: a request sent outside
@@ -143,29 +143,30 @@ static struct echo_flow *flow_find(struct relay_echo *relay, const struct queue_
     return NULL;
 }
 
-/* A connected ping socket, or a negative errno. */
-static int ping_open(const struct addr *to)
+/* A ping socket that is connected to the destination, or a negative errno. */
+static int ping_open(const struct relay_echo *relay, const struct packet *asked)
 {
-    bool is_v4 = to->family == ADDR_V4;
-    struct endpoint endpoint = endpoint_of(to, 0);
+    bool is_v4 = asked->destination.family == ADDR_V4;
+    struct endpoint endpoint = endpoint_of(&asked->destination, 0);
     int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
                     is_v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+    int code = fd < 0 ? -errno : fd;
 
+    if (code == -EACCES) /* ping_group_range; connect() has other reasons */
+        reach_tell_no_ping(relay->reach, asked);
     if (fd >= 0 && connect(fd, &endpoint.any, endpoint.length) < 0) {
-        int code = -errno;
-
+        code = -errno;
         (void)close(fd); /* of no use */
-        return code;
     }
-    return fd < 0 ? -errno : fd;
+    return code;
 }
 
 /* 0 or a negative errno. */
 static int flow_new(struct relay_echo *relay, const struct queue_packet *packet,
-                    struct echo_flow **ret_flow)
+                    const struct packet *asked, struct echo_flow **ret_flow)
 {
     struct echo_flow *flow = calloc(1, sizeof *flow);
-    int fd = flow ? ping_open(&packet->destination) : -ENOMEM;
+    int fd = flow ? ping_open(relay, asked) : -ENOMEM;
 
     if (fd < 0) {
         free(flow);
@@ -193,12 +194,13 @@ static int flow_new(struct relay_echo *relay, const struct queue_packet *packet,
 }
 
 /* Sends the request on: 0 or a negative errno. */
-static int carry(struct relay_echo *relay, const struct queue_packet *packet)
+static int carry(struct relay_echo *relay, const struct queue_packet *packet,
+                 const struct packet *asked)
 {
     struct echo_flow *flow = flow_find(relay, packet);
     uint8_t message[MESSAGE_MAX];
     size_t length;
-    int code = flow ? 0 : flow_new(relay, packet, &flow);
+    int code = flow ? 0 : flow_new(relay, packet, asked, &flow);
 
     if (code < 0)
         return code;
@@ -226,7 +228,7 @@ void relay_echo_packet(struct relay_echo *relay, const struct queue_packet *pack
     if (is_echo(packet) && !packet->is_cut && packet->payload_length <= QUEUE_COPY_BYTES)
         refusal = reach_check(relay->reach, &asked, &targets);
     if (refusal == 0) {
-        code = carry(relay, packet);
+        code = carry(relay, packet, &asked);
         if (code < 0 && code != -EAGAIN)
             refusal = reach_refusal(-code);
     }

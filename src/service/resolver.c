@@ -548,11 +548,6 @@ int resolver_new(const struct resolver_setup *setup, struct resolver **ret_resol
     resolver->setup = *setup;
     resolver->policy = judge_policy(setup->judge);
     TAILQ_INIT(&resolver->lookups);
-    resolver->log = (struct resolver_log){.log = setup->log,
-                                          .loop = setup->loop,
-                                          .policy = resolver->policy,
-                                          .policy_name = setup->policy_name,
-                                          .json = setup->log_json};
     resolver->arena = arena_new();
     resolver->upstream = upstream_new(setup->loop);
     resolver->cache = dns_cache_new();
@@ -564,6 +559,7 @@ int resolver_new(const struct resolver_setup *setup, struct resolver **ret_resol
         !resolver->pinned || !resolver->jails)
         return error_errno(error, -ENOMEM, "cannot start the resolver");
     resolver->names = names_new(resolver->policy, resolver->arena);
+    resolver_log_open(&resolver->log, setup, resolver->pinned);
     take_upstreams(resolver);
     judge_name_with(setup->judge, contains, resolver);
     return start_listening(resolver, error);

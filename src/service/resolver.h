@@ -7,13 +7,15 @@
 #include "service/loop.h"
 #include "service/supply.h"
 
+struct denials;
 struct resolver;
 
 struct resolver_setup {
     struct loop *loop;
     struct supply *supply;
     struct service_log *log;
-    struct judge *judge; /* gets to know what names stand for */
+    struct denials *denials; /* gets to know what addresses were answered for; NULL: no log */
+    struct judge *judge;     /* gets to know what names stand for */
     const char *policy_name;
     bool log_json;
     bool on_loopback; /* listens on 127.0.0.1, too: the jail has no resolv.conf */

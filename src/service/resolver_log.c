@@ -6,9 +6,32 @@
 #include "base/cleanup.h"
 #include "service/denials.h"
 #include "service/resolver_guard.h"
+#include "service/resolver_pinned.h"
 
 #include <string.h>
 #include <time.h>
+
+/* The name that an address was answered for (denials_name_of). */
+static bool name_of(void *context, const struct addr *addr, char name[DENIALS_NAME_MAX])
+{
+    const struct resolver_log *log = context;
+    struct dns_name found;
+
+    return pinned_name_of(log->pinned, addr, loop_now_ms(log->loop), &found) &&
+           dns_name_text(&found, name);
+}
+
+void resolver_log_open(struct resolver_log *log, const struct resolver_setup *setup,
+                       const struct pinned *pinned)
+{
+    *log = (struct resolver_log){.log = setup->log,
+                                 .loop = setup->loop,
+                                 .policy = judge_policy(setup->judge),
+                                 .policy_name = setup->policy_name,
+                                 .pinned = pinned,
+                                 .json = setup->log_json};
+    denials_name_with(setup->denials, name_of, log);
+}
 
 static bool was_told(struct resolver_log *log, const char *name)
 {

@@ -4,14 +4,18 @@
 #include "policy/policy.h"
 #include "service/log.h"
 #include "service/loop.h"
+#include "service/resolver.h"
 
 #define RESOLVER_LOG_NAMES 64
+
+struct pinned;
 
 struct resolver_log {
     struct service_log *log;
     const struct loop *loop;
     const struct policy *policy;
     const char *policy_name;
+    const struct pinned *pinned;
     bool json;
     struct told {
         uint32_t hash;
@@ -19,6 +23,10 @@ struct resolver_log {
     } told[RESOLVER_LOG_NAMES];
     size_t next;
 };
+
+/* Begins; hints of the denial log speak of the names in `pinned` from here on. */
+void resolver_log_open(struct resolver_log *log, const struct resolver_setup *setup,
+                       const struct pinned *pinned);
 
 /* A name that no rule admits (rule: SIZE_MAX) or that this rule refuses. */
 void resolver_log_name(struct resolver_log *log, const char *name, size_t rule);

@@ -55,8 +55,11 @@ both_the_log_says_how() {
     assert_contains "$err" 'hint: expose 53 udp'
     file=$(policy logged <<< 'link relay; allow out to any; log denied')
     run "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST6 22
-    assert_contains "$err" "denied out tcp to $HOST6, an address of this host"
-    assert_contains "$err" 'hint: allow out tcp to host'
+    assert_contains "$err" "-> [$HOST6]:22 (an address of this host)"
+    assert_contains "$err" 'hint: allow out tcp to host port 22 before logged.conf:1'
+    run "$NETJAIL" -q -p "$(policy json <<< 'link relay; allow out to any; log denied json')" "$NET" try udp $HOST4 22
+    assert_equal "$(jq -r '"\(.protocol) \(.destination) \(.port) \(.rule) \(.text): \(.hint)"' <<< "$err")" \
+        "udp $HOST4 22 json.conf:1 an address of this host: allow out udp to host port 22"
     file=$(policy opened <<< 'link relay; allow out tcp to host; allow out to any; log denied')
     assert_status 0 "$NETJAIL" -q -p "$file" "$NET" try tcp $HOST6 22
     assert_equal "$err" ''

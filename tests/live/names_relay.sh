@@ -40,6 +40,23 @@ both_command_line_is_enough() {
     assert_status 2 "$NETJAIL" -q --allow 'out tcp to www.test port 443' getent hosts four.test
 }
 
+# What was asked for by name is hinted at by name: where a rule is missing, and where there is none at all.
+both_hints_speak_of_names() {
+    local p
+    p=$(relayed <<< 'allow out tcp to www.test port 443
+		log denied')
+    run "$NETJAIL" -q -p "$p" sh -c "getent ahosts www.test > /dev/null; $TRY $INTERNET4 80; $TRY $PRIVATE4 80"
+    assert_contains "$err" 'hint: allow out tcp to www.test port 80'
+    assert_contains "$err" "hint: allow out tcp to $PRIVATE4 port 80"
+    run "$NETJAIL" -q --net relay -e 'log denied' getent ahostsv4 www.test
+    assert_contains "$err" "-> $OUTSIDE4:53 asking for www.test (default deny out)"
+    assert_contains "$err" 'hint: allow out tcp to www.test port 443'
+    assert_lacks "$err" "to $OUTSIDE4 port 53"
+    # Who has a resolver and asks another one is told of that one.
+    run "$NETJAIL" -q -p "$p" dig +tries=1 +timeout=1 "@$OUTSIDE4" www.test
+    assert_contains "$err" "hint: allow out udp to $OUTSIDE4 port 53"
+}
+
 both_suffix_chain_and_define() {
     local p
     p=$(relayed <<< 'define servers { *.many.test, alias.test }

@@ -145,12 +145,16 @@ allow out tcp to { 10.77.0.1, any } port 7')
 # The jail's kernel must not answer for addresses that only look local to it.
 both_ping_is_refused() {
     local file a
-    file=$(relayed 'allow out to any')
+    file=$(relayed 'allow out to any' 'log denied')
     for a in "$INTERNET4" "$INTERNET6"; do
         run "$NETJAIL" -q -p "$file" -- ping -n -c 1 -W 3 "$a"
         [ "$status" -ne 0 ] || fail "somebody answered a ping of $a: $out"
         assert_contains "$out" "100% packet loss"
+        assert_contains "$err" "-> $a (this host lets the relay make no ping sockets)"
+        assert_contains "$err" 'hint: sysctl net.ipv4.ping_group_range'
     done
+    run "$NETJAILCTL" doctor
+    assert_contains "$out" 'limited    ping sockets'
 }
 
 run_tests "$@"

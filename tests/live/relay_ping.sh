@@ -31,6 +31,11 @@ both_answers_come() {
     done
 }
 
+both_doctor_finds_it() {
+    run "$NETJAILCTL" doctor
+    assert_contains "$out" 'ok         ping sockets'
+}
+
 # Each program gets its own answers.
 both_two_at_once() {
     local file

@@ -152,6 +152,95 @@ static void test_lines(void **state)
                 "netjail: web: something else tcp 10.10.0.5 -> 192.0.2.1:443\n");
 }
 
+static void expect_denial(const struct denial *denial, const char *expected)
+{
+    cleanup_buf struct buf out = {0};
+
+    denial_print(denial, &out);
+    assert_string_equal(buf_text(&out), expected);
+}
+
+/* Who asked for a name is told of a rule with the name; not where a rule has refused it. */
+static void test_names(void **state)
+{
+    struct nflog_packet packet = {0};
+    struct denial denial = {
+        .jail_name = "web", .policy_name = "", .packet = &packet, .count = 1, .name = "x.example"};
+    cleanup_buf struct buf out = {0};
+
+    (void)state;
+    assert_true(nflog_parse_packet(tcp4, sizeof tcp4, &packet));
+    strcpy(packet.prefix, "denied out default");
+    expect_denial(&denial,
+                  "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (default deny out)\n"
+                  "netjail: web: hint: allow out tcp to x.example port 443\n");
+    denial_print_json(&denial, &out);
+    assert_non_null(strstr(buf_text(&out), ",\"name\":\"x.example\","));
+    denial.name = NULL;
+    strcpy(packet.question, "y.example");
+    expect_denial(&denial,
+                  "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 asking for y.example "
+                  "(default deny out)\n"
+                  "netjail: web: hint: allow out tcp to y.example port 443\n");
+    strcpy(packet.prefix, "denied out web.conf:2");
+    expect_denial(&denial,
+                  "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (web.conf:2)\n"
+                  "netjail: web: hint: allow out tcp to 192.0.2.1 port 443 before web.conf:2\n");
+}
+
+/* What the rules admit and the service refuses. */
+static void test_causes(void **state)
+{
+    struct nflog_packet packet = {0};
+    struct denial denial = {.jail_name = "web",
+                            .policy_name = "",
+                            .packet = &packet,
+                            .count = 1,
+                            .cause = DENIAL_HOST_ADDRESS};
+    cleanup_buf struct buf out = {0};
+
+    (void)state;
+    assert_true(nflog_parse_packet(tcp4, sizeof tcp4, &packet));
+    strcpy(packet.prefix, "denied out web.conf:2");
+    expect_denial(&denial,
+                  "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (an address of "
+                  "this host)\n"
+                  "netjail: web: hint: allow out tcp to host port 443 before web.conf:2\n");
+    denial_print_json(&denial, &out);
+    assert_non_null(strstr(buf_text(&out), "\"rule\":\"web.conf:2\",\"text\":\"an address of this "
+                                           "host\""));
+    assert_non_null(strstr(buf_text(&out), "\"hint\":\"allow out tcp to host port 443\""));
+}
+
+/* 192.0.2.1 is asked by 10.10.0.5 for the address of a.example. */
+static const uint8_t query4[] = {0x45, 0,   0,   57,  0,   0,   0,   0,   64, 17, 0, 0,  10, 10,
+                                 0,    5,   192, 0,   2,   1,   1,   2,   0,  53, 0, 37, 0,  0,
+                                 7,    7,   1,   0,   0,   1,   0,   0,   0,  0,  0, 0,  1,  'a',
+                                 7,    'e', 'x', 'A', 'm', 'p', 'l', 'e', 0,  0,  1, 0,  1};
+
+static void test_question(void **state)
+{
+    struct nflog_packet packet = {0};
+    uint8_t copy[sizeof query4];
+
+    (void)state;
+    for (size_t cut = 0; cut < sizeof query4; cut++) {
+        packet = (struct nflog_packet){0};
+        (void)nflog_parse_packet(query4, cut, &packet);
+        assert_string_equal(packet.question, cut < sizeof query4 - 4 ? "" : "a.example");
+    }
+    memcpy(copy, query4, sizeof copy);
+    copy[30] = 0x81; /* an answer */
+    packet = (struct nflog_packet){0};
+    assert_true(nflog_parse_packet(copy, sizeof copy, &packet));
+    assert_string_equal(packet.question, "");
+    memcpy(copy, query4, sizeof copy);
+    copy[44] = '\x1b'; /* no host's name */
+    packet = (struct nflog_packet){0};
+    assert_true(nflog_parse_packet(copy, sizeof copy, &packet));
+    assert_string_equal(packet.question, "");
+}
+
 /* What `expose` opens no rule can. */
 static void test_exposable(void **state)
 {
@@ -375,11 +464,13 @@ static void test_config(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_message),   cmocka_unit_test(test_hostile_message),
-        cmocka_unit_test(test_packets),   cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_exposable), cmocka_unit_test(test_json),
-        cmocka_unit_test(test_counting),  cmocka_unit_test(test_group_report),
-        cmocka_unit_test(test_rate),      cmocka_unit_test(test_config),
+        cmocka_unit_test(test_message),      cmocka_unit_test(test_hostile_message),
+        cmocka_unit_test(test_packets),      cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_causes),
+        cmocka_unit_test(test_question),     cmocka_unit_test(test_exposable),
+        cmocka_unit_test(test_json),         cmocka_unit_test(test_counting),
+        cmocka_unit_test(test_group_report), cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_config),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
