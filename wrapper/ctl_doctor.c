@@ -254,7 +254,7 @@ static void check_ping(struct result *result)
         set(result, FOUND, "`link relay` carries pings where a rule admits them", "");
     else
         set(result, LIMITED, "the host lets the relay make no ping sockets: pings are refused",
-            "sysctl net.ipv4.ping_group_range='0 2147483647'");
+            SERVICE_PING_REMEDY);
 }
 
 static void check_ipv6(struct result *result)

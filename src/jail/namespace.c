@@ -423,12 +423,11 @@ static int await_answer(const struct jail *jail, struct early *early)
 
     for (;;) {
         int ready = poll(waits, early->count < EARLY_SIGNALS_MAX ? 2 : 1, -1);
-        int ends = ready > 0 && waits[0].revents == 0 ? early_take(early) : 0;
+        int ends;
 
-        if (ready > 0 && waits[0].revents)
-            return 0;
-        if (ready < 0 && errno != EINTR)
-            return 0; /* nobody tells: what follows waits, too */
+        if (ready > 0 ? waits[0].revents != 0 : errno != EINTR)
+            return 0; /* it is there, or nobody tells and what follows waits, too */
+        ends = early_take(early);
         if (ends && poll(waits, 1, EXEC_GRACE_MS) == 0)
             return ends;
     }

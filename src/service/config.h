@@ -11,6 +11,9 @@
 #define SERVICE_USER "netjail-service" /* not in the group netjail, which may write leases */
 #define SERVICE_UID  61180
 
+/* What lets the service make ping sockets, where the host does not (icmp(7)). */
+#define SERVICE_PING_REMEDY "sysctl net.ipv4.ping_group_range='0 2147483647'"
+
 /* The parts of the configuration, each owned. */
 struct service_setup {
     struct service_config config;

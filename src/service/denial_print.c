@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 #include "policy/relay.h"
+#include "service/config.h"
 #include "service/denials.h"
 
 #include <netinet/in.h>
@@ -169,7 +170,7 @@ static void put_hint(struct buf *out, const struct said *said, const struct deni
     char number[8];
 
     if (denial->cause == DENIAL_NO_PING) {
-        buf_puts(out, "sysctl net.ipv4.ping_group_range='0 2147483647'");
+        buf_puts(out, SERVICE_PING_REMEDY);
         return;
     }
     if (question) {
