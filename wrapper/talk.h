@@ -20,6 +20,14 @@ struct talk_jail {
 
 #define TALK_LINK_SIZE 256
 
+/* Tells a file from one that has taken its place; all 0: there is none. No padding. */
+struct talk_resolv_identity {
+    uint64_t device;
+    uint64_t number;
+    int64_t born_s; /* 0 where the file system does not say */
+    int64_t born_ns;
+};
+
 /* What the jail's own resolv.conf lies on. */
 struct talk_resolv {
     int etc_watch;
@@ -27,8 +35,9 @@ struct talk_resolv {
     bool is_in_run;     /* the place in the jail's own /run that /etc/resolv.conf points to */
     bool is_on_nothing; /* the host has no such file: ours is in an /etc of the jail's own */
     bool is_lost;       /* ... as was said */
-    char link[TALK_LINK_SIZE]; /* what /etc/resolv.conf points to; "": it is no link */
-    char file[64];             /* the name of the file that it is in the end */
+    char link[TALK_LINK_SIZE];            /* what /etc/resolv.conf points to; "": it is no link */
+    char file[64];                        /* the name of the file that it is in the end */
+    struct talk_resolv_identity identity; /* when the jail's own was put there */
 };
 
 struct talk {
@@ -41,7 +50,7 @@ struct talk {
     struct event_source reports_source;
     union notice unsent[TALK_UNSENT_MAX]; /* the service did not take them yet, in order */
     size_t unsent_count;
-    struct event_source watch_source; /* inotify */
+    struct event_source watch_source; /* inotify; before that, perhaps, the timer that opens it */
     int leases_watch;
     struct talk_resolv resolv;
     struct addr servers[TALK_SERVERS_MAX];

@@ -1,8 +1,14 @@
 /* What changes outside while the command runs: the host's resolv.conf, the leases of other jails.
  *
- * One inotify descriptor, opened before the privilege goes. The host's name servers are handed to
- * the service as addresses: it cannot open files, and need not. resolv.conf is often a symbolic
- * link, or replaced as a whole, so its directory and that of its target are watched.
+ * One inotify descriptor. The host's name servers are handed to the service as addresses: it cannot
+ * open files, and need not. resolv.conf is often a symbolic link, or replaced as a whole, so its
+ * directory and that of its target are watched.
+ *
+ * Whoever closes an inotify descriptor with watches waits until all processors have let go of them
+ * (5 to 15 ms), as long as everything else of a short jail takes. So a jail in which only
+ * resolv.conf can change is watched over from WATCH_AFTER_MS on; what has changed until then is
+ * looked for at that moment. Where rules speak of jails the watch is there before the command: the
+ * address of one that ends is another's soon.
  *
  * The kernel takes a mount away, in every mount namespace, where the file below it is replaced or
  * removed (Linux 3.18), and with it the jail's own resolv.conf; only a place in the jail's own /run
@@ -20,11 +26,16 @@
 #include <stdalign.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/timerfd.h>
 
 #define RESOLV       "/etc/resolv.conf"
 #define CHANGES      (IN_CLOSE_WRITE | IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define REPLACES     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)
 #define LEASE_SUFFIX ".lease"
+
+#define WATCH_AFTER_MS 50
 
 /* The directory of what the link points to now; the link itself lies in /etc, watched once. */
 static int watch_target(const struct talk *talk)
@@ -47,6 +58,11 @@ static void tell_servers(struct talk *talk)
 
     memcpy(notice.addrs.addrs, talk->servers, sizeof talk->servers);
     talk_notify(talk, &notice);
+}
+
+static bool reads_servers(const struct talk *talk)
+{
+    return talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0;
 }
 
 /* A file that cannot be read is one without a line. */
@@ -96,6 +112,20 @@ static bool link_text(char text[TALK_LINK_SIZE])
     return length > 0;
 }
 
+/* Which file resolv.conf is. Its number alone may have been given to the next one. */
+static void read_identity(struct talk_resolv_identity *identity)
+{
+    struct statx state;
+
+    *identity = (struct talk_resolv_identity){0};
+    if (statx(AT_FDCWD, RESOLV, AT_NO_AUTOMOUNT, STATX_INO | STATX_BTIME, &state) < 0)
+        return;
+    identity->device = makedev(state.stx_dev_major, state.stx_dev_minor);
+    identity->number = state.stx_ino;
+    identity->born_s = state.stx_btime.tv_sec;
+    identity->born_ns = state.stx_btime.tv_nsec;
+}
+
 /* What the jail's resolv.conf lies on, as jail/name_files.c put it there. */
 static void note_resolv(struct talk *talk)
 {
@@ -110,13 +140,33 @@ static void note_resolv(struct talk *talk)
         (!resolv->is_in_run && access(RESOLV, F_OK) < 0) || access("/etc/hosts", F_OK) < 0;
     if (!resolv->is_in_run && realpath(RESOLV, path) && (slash = strrchr(path, '/')))
         (void)strlcpy(resolv->file, slash + 1, sizeof resolv->file); /* longer: not recognised */
+    read_identity(&resolv->identity);
+}
+
+static bool is_link_changed(const struct talk_resolv *resolv)
+{
+    char text[TALK_LINK_SIZE];
+
+    return !link_text(text) || strcmp(text, resolv->link) != 0;
+}
+
+/* Was what the jail's resolv.conf lies on replaced before it was watched? */
+static bool was_replaced(const struct talk_resolv *resolv)
+{
+    struct talk_resolv_identity now;
+
+    if (resolv->is_on_nothing)
+        return false;
+    if (resolv->is_in_run)
+        return is_link_changed(resolv);
+    read_identity(&now);
+    return memcmp(&now, &resolv->identity, sizeof now) != 0;
 }
 
 /* Has the host put another file in the place of what the jail's resolv.conf lies on? */
 static bool is_replaced(const struct talk *talk, const struct inotify_event *event)
 {
     const struct talk_resolv *resolv = &talk->resolv;
-    char text[TALK_LINK_SIZE];
 
     if (resolv->is_on_nothing || event->len == 0 || !(event->mask & REPLACES))
         return false;
@@ -124,7 +174,7 @@ static bool is_replaced(const struct talk *talk, const struct inotify_event *eve
         return strcmp(event->name, resolv->file) == 0;
     if (event->wd != resolv->etc_watch || strcmp(event->name, "resolv.conf") != 0)
         return false;
-    return !resolv->is_in_run || !link_text(text) || strcmp(text, resolv->link) != 0;
+    return !resolv->is_in_run || is_link_changed(resolv);
 }
 
 static void say_replaced(struct talk *talk)
@@ -171,10 +221,67 @@ static void watch_ready(void *context, short revents)
         take_event(talk, event, &resolv);
         at += (ssize_t)(sizeof *event + event->len);
     }
-    if (resolv && talk->policy->needs_resolver && talk->policy->dns.upstreams_count == 0) {
+    if (resolv && reads_servers(talk)) {
         (void)watch_target(talk);
         read_servers(talk);
     }
+}
+
+static int watch_add(struct talk *talk, int fd, void (*ready)(void *context, short revents),
+                     struct error *error)
+{
+    int code = fd < 0 ? -errno : 0;
+
+    talk->watch_source =
+        (struct event_source){.fd = fd, .events = POLLIN, .ready = ready, .context = talk};
+    if (code == 0)
+        code = events_add(talk->events, &talk->watch_source);
+    return code < 0 ? error_errno(error, code, "cannot watch files for changes") : 0;
+}
+
+static int watch_files(struct talk *talk, struct error *error)
+{
+    int code = watch_add(talk, inotify_init1(IN_CLOEXEC | IN_NONBLOCK), watch_ready, error);
+    int fd = talk->watch_source.fd;
+
+    if (code < 0)
+        return code;
+    if (talk->leases && talk->policy->jail_sets_count > 0)
+        talk->leases_watch = inotify_add_watch(fd, lease_directory_path(talk->leases), CHANGES);
+    if (talk->policy->needs_resolver) {
+        /* without /etc nothing changes there */
+        talk->resolv.etc_watch = inotify_add_watch(fd, "/etc", CHANGES);
+        talk->resolv.target_watch = watch_target(talk);
+    }
+    return 0;
+}
+
+/* The command has run for a moment: what changes from now on is seen, what has changed is read. */
+static void watch_is_due(void *context, short revents)
+{
+    struct talk *talk = context;
+    struct error error = {0};
+
+    (void)revents; /* the timer's only one */
+    talk_watch_end(talk);
+    if (watch_files(talk, &error) < 0)
+        report_note("netjail", "%s: %s: the jail keeps the name servers of its start",
+                    talk->jail_name, error.text);
+    if (was_replaced(&talk->resolv))
+        say_replaced(talk);
+    if (reads_servers(talk))
+        read_servers(talk);
+}
+
+static int watch_later(struct talk *talk, struct error *error)
+{
+    static const struct itimerspec once = {.it_value.tv_nsec = WATCH_AFTER_MS * 1000000L};
+    int code = watch_add(talk, timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+                         watch_is_due, error);
+
+    if (code == 0 && timerfd_settime(talk->watch_source.fd, 0, &once, NULL) < 0)
+        code = error_errno(error, -errno, "cannot watch files for changes");
+    return code;
 }
 
 int talk_watch_begin(struct talk *talk, struct error *error)
@@ -182,25 +289,12 @@ int talk_watch_begin(struct talk *talk, struct error *error)
     int code;
 
     talk->leases_watch = talk->resolv.etc_watch = talk->resolv.target_watch = -1;
-    talk->watch_source = (struct event_source){.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
-                                               .events = POLLIN,
-                                               .ready = watch_ready,
-                                               .context = talk};
-    if (talk->watch_source.fd < 0)
-        return error_errno(error, -errno, "cannot watch files for changes");
-    if (talk->leases && talk->policy->jail_sets_count > 0)
-        talk->leases_watch =
-            inotify_add_watch(talk->watch_source.fd, lease_directory_path(talk->leases), CHANGES);
-    if (talk->policy->needs_resolver) {
-        talk->resolv.etc_watch = inotify_add_watch(
-            talk->watch_source.fd, "/etc", CHANGES); /* without /etc nothing changes there */
-        talk->resolv.target_watch = watch_target(talk);
+    code = talk->policy->jail_sets_count > 0 ? watch_files(talk, error) : watch_later(talk, error);
+    if (code == 0 && talk->policy->needs_resolver)
         note_resolv(talk);
-        if (talk->policy->dns.upstreams_count == 0)
-            read_servers(talk);
-    }
-    code = events_add(talk->events, &talk->watch_source);
-    return code < 0 ? error_errno(error, code, "cannot watch files for changes") : 0;
+    if (code == 0 && reads_servers(talk))
+        read_servers(talk);
+    return code;
 }
 
 void talk_watch_end(struct talk *talk)

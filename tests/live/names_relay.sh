@@ -296,6 +296,38 @@ root_plain_resolv_conf_is_replaced() {
     umount /etc
 }
 
+# Does on the host what the arguments say, as soon as somebody writes to $T/now.
+when_told() {
+    mkfifo "$T/now"
+    { read -r _ < "$T/now" && "$@"; } > /dev/null 2>&1 &
+    remember_process $!
+}
+
+# What changes in the first moments of a jail, before its files are watched, is seen as well.
+root_resolv_conf_changes_at_the_start() {
+    local p
+    own_etc
+    p=$(relayed <<< 'allow out tcp to { www.test, four.test } port 443')
+    mkdir /run/resolvconf
+    echo 'nameserver 127.0.0.99' > /run/resolvconf/resolv.conf
+    printf 'nameserver %s\n' "$OUTSIDE4" > /run/resolvconf/new
+    ln -sf ../run/resolvconf/resolv.conf /etc/resolv.conf
+    when_told mv /run/resolvconf/new /run/resolvconf/resolv.conf
+    assert_status 0 "$NETJAIL" -q -p "$p" sh -c "echo > $T/now; for i in \$(seq 50); do
+        getent ahostsv4 four.test && exit; sleep 0.1; done; exit 1"
+    rm -r "$T/now" /run/resolvconf /etc/resolv.conf
+    printf '# plain\nnameserver %s\n' "$OUTSIDE4" | tee /etc/resolv.conf > /etc/new
+    when_told mv /etc/new /etc/resolv.conf
+    assert_status 0 "$NETJAIL" -q -p "$p" sh -c "echo > $T/now; sleep 1"
+    assert_contains "$err" 'the host has replaced /etc/resolv.conf'
+    rm "$T/now"
+    # Written in place it is the same file.
+    when_told cp /etc/hosts /etc/resolv.conf
+    assert_status 0 "$NETJAIL" -q -p "$p" sh -c "echo > $T/now; sleep 1"
+    assert_equal "$err" ''
+    umount /etc
+}
+
 # Links and files that are not there: what the host makes of them does not touch the jail's own.
 root_resolv_conf_that_is_safe_from_the_host() {
     local p
