@@ -156,16 +156,15 @@ static int spawn_service(const char *path, const char *jail_name, struct placeme
     char *const argv[] = {(char[]){SERVICE_PROGRAM}, name, NULL};
     char *const environment[] = {NULL};
     posix_spawnattr_t attributes;
-    sigset_t none;
     sigset_t all;
 
     (void)snprintf(name, sizeof name, "%s", jail_name); /* fits: it is a jail's name */
-    (void)sigemptyset(&none);                           /* cannot fail */
     (void)sigfillset(&all);                             /* cannot fail */
     int result = posix_spawnattr_init(&attributes);
     if (result != 0)
         return -result;
-    (void)posix_spawnattr_setsigmask(&attributes, &none);   /* cannot fail */
+    /* Until it has ignored them: one to our whole group may have met the child before it left. */
+    (void)posix_spawnattr_setsigmask(&attributes, &all);    /* cannot fail */
     (void)posix_spawnattr_setsigdefault(&attributes, &all); /* cannot fail */
     /* A group of its own: signals of the terminal are the command's. */
     (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |

@@ -161,10 +161,12 @@ static int child_run(void *argument)
 
     if (status == 0)
         status = group_take(spawn, spawn->wait_release(spawn->context), error);
-    signals_restore();
     if (status == 0) {
+        /* A signal that has come meanwhile, to the whole group perhaps, ends it as it would end the
+         * command: that is no failure of ours. */
         spawning->by_exec = true;
         error->code = 0;
+        signals_restore();
         status = exec_command(spawn, error);
     }
     error->code = status;

@@ -95,13 +95,18 @@ static int ignore_signals(struct error *error)
     static const int signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
                                   SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = SIG_IGN};
-    sigset_t none;
+    const struct timespec now = {0};
+    sigset_t all, none;
 
     (void)sigemptyset(&none); /* cannot fail */
+    (void)sigfillset(&all);   /* the same */
     for (size_t i = 0; i < ARRAY_LENGTH(signals); i++) {
         if (sigaction(signals[i], &action, NULL) < 0)
             return error_errno(error, -errno, "cannot ignore signal %d", signals[i]);
     }
+    /* We begin with all blocked. What is pending was for the group that we have left. */
+    while (sigtimedwait(&all, NULL, &now) > 0)
+        ;
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return error_errno(error, -errno, "cannot set the signal mask");
     return 0;

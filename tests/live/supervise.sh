@@ -152,4 +152,28 @@ while True: signal.pause()' "$T" &
     done
 }
 
+# A signal to the whole group (Ctrl-C, timeout(1)) also meets the processes that are not yet what they will be: the
+# command's before its exec(), netjail-service's before it has left the group. strace holds them there.
+both_signal_to_the_group_during_the_start() {
+    command -v strace > /dev/null || skip 'strace is not installed'
+    local args code follow hold number pid
+    for hold in capset setpgid; do
+        args='' follow=''
+        [ "$hold" = capset ] || args='-P 8099:80' follow=-f
+        for number in 2 10 14 15 34; do
+            # shellcheck disable=SC2086 # options
+            setsid strace -I 4 $follow -qq -o /dev/null -e "trace=$hold" -e "inject=$hold:delay_enter=400000" env --default-signal=INT \
+                "$NETJAIL" -q $args tail -f /dev/null 2> "$T/err" &
+            pid=$!
+            remember_process "$pid"
+            wait_for 5 eval '[ "$(pgrep -xc netjail)" -ge 3 ]'
+            kill "-$number" -- "-$pid"
+            code=0
+            wait "$pid" || code=$?
+            assert_equal "$code" $((128 + number)) "exit status held at $hold: $(cat "$T/err")"
+            assert_equal "$(cat "$T/err")" '' "said when held at $hold"
+        done
+    done
+}
+
 run_tests "$@"
