@@ -1,9 +1,13 @@
-/* struct addr to struct sockaddr, and the way to close a connection that failed. No privilege. */
+/* struct addr to struct sockaddr, the way to close a connection that failed, and what the network
+ * reports to a datagram socket. No privilege. */
 #include "service/endpoint.h"
 
 #include <arpa/inet.h>
+#include <linux/errqueue.h>
 #include <string.h>
 #include <unistd.h>
+
+#define ERRORS_MAX 16 /* taken at once */
 
 struct endpoint endpoint_of(const struct addr *addr, uint16_t port)
 {
@@ -69,6 +73,47 @@ void endpoint_reset(int fd)
     /* Where it fails the connection ends with a FIN, which is as closed. */
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     (void)close(fd); /* nothing is written behind it */
+}
+
+void endpoint_want_errors(int fd, uint8_t family)
+{
+    const int on = 1;
+
+    /* Where it fails the socket hears of the refusals of the other end all the same. */
+    if (family == ADDR_V4)
+        (void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on);
+    else
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on);
+}
+
+static int read_error(struct msghdr *message)
+{
+    struct sock_extended_err error = {0};
+
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
+             (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR)) &&
+            c->cmsg_len >= CMSG_LEN(sizeof error))
+            memcpy(&error, CMSG_DATA(c), sizeof error);
+    }
+    return (int)error.ee_errno;
+}
+
+int endpoint_take_errors(int fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in6))];
+    } controls[ERRORS_MAX];
+    struct mmsghdr headers[ERRORS_MAX];
+    int count;
+
+    /* Not the datagrams that they are about. */
+    for (size_t i = 0; i < ERRORS_MAX; i++)
+        headers[i].msg_hdr =
+            (struct msghdr){.msg_control = &controls[i], .msg_controllen = sizeof controls[i]};
+    count = recvmmsg(fd, headers, ERRORS_MAX, MSG_ERRQUEUE | MSG_DONTWAIT, NULL);
+    return count > 0 ? read_error(&headers[count - 1].msg_hdr) : 0;
 }
 
 void endpoint_put_control(struct msghdr *message, int level, int type, const void *data,

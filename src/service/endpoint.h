@@ -29,6 +29,14 @@ bool endpoint_peer(int fd, struct addr *ret_addr, uint16_t *ret_port);
  * learns that the connection failed, and no TIME_WAIT is left. */
 void endpoint_reset(int fd);
 
+/* Lets a connected datagram socket hear also what may pass by itself, and what the kernel tells
+ * only those who ask for it: no neighbour, no route (IP_RECVERR, ip(7)). Each is reported twice: by
+ * the next call on the socket, as ever, and in a queue; until that is empty epoll reports EPOLLERR.
+ */
+void endpoint_want_errors(int fd, uint8_t family);
+/* Takes what is in that queue, a limited number; the errno of the last one, 0: there was none. */
+int endpoint_take_errors(int fd);
+
 /* Puts one control message at the head of message->msg_control, which has room for it, and sets
  * msg_controllen (cmsg(3)). */
 void endpoint_put_control(struct msghdr *message, int level, int type, const void *data,

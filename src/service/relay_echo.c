@@ -110,12 +110,11 @@ static void answered(const struct echo_flow *flow, const uint8_t *bytes, size_t 
     relay_errors_pass(flow->relay->errors, &flow->destination, &flow->source, message, length);
 }
 
-static void outer_ready(void *context, uint32_t events)
+/* A request came to nothing: the last one, and those before it with it. */
+static void failed(const struct echo_flow *flow, int error_number)
 {
-    const struct echo_flow *flow = context;
-    uint8_t bytes[MESSAGE_MAX + 1];
-    ssize_t got = recv(flow->outer.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    const struct failed_packet failed = {
+    int refusal = reach_refusal(error_number);
+    const struct failed_packet packet = {
         .protocol = flow->source.family == ADDR_V4 ? IPPROTO_ICMP : IPPROTO_ICMPV6,
         .source = flow->source,
         .destination = flow->destination,
@@ -123,11 +122,25 @@ static void outer_ready(void *context, uint32_t events)
         .port = flow->sequence,
     };
 
-    (void)events; /* level-triggered: what is left comes again; recv() tells errors, too */
-    if (got >= 0)
+    if (refusal)
+        relay_errors_send(flow->relay->errors, &packet, refusal);
+    (void)endpoint_take_errors(flow->outer.fd);
+}
+
+static void outer_ready(void *context, uint32_t events)
+{
+    const struct echo_flow *flow = context;
+    uint8_t bytes[MESSAGE_MAX + 1];
+    ssize_t got = recv(flow->outer.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    int code;
+
+    if (got >= 0) /* level-triggered: what is left comes again */
         answered(flow, bytes, (size_t)got);
-    else if (errno != EAGAIN && errno != EINTR && reach_refusal(errno))
-        relay_errors_send(flow->relay->errors, &failed, reach_refusal(errno));
+    else if (errno != EAGAIN && errno != EINTR)
+        failed(flow, errno);
+    code = events & EPOLLERR ? endpoint_take_errors(flow->outer.fd) : 0;
+    if (code != 0)
+        failed(flow, code);
 }
 
 static struct echo_flow *flow_find(struct relay_echo *relay, const struct queue_packet *packet)
@@ -158,6 +171,8 @@ static int ping_open(const struct relay_echo *relay, const struct packet *asked)
         code = -errno;
         (void)close(fd); /* of no use */
     }
+    if (code >= 0)
+        endpoint_want_errors(fd, asked->destination.family);
     return code;
 }
 

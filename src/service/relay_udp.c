@@ -198,13 +198,16 @@ static void tell(struct relay_udp *relay, const struct relayed_key *key, int ref
     relay_errors_send(relay->errors, &failed, refusal);
 }
 
-/* An earlier datagram came to nothing. The flow stays: the program may try again. */
+/* An earlier datagram came to nothing. The flow stays: the program may try again. What came to
+ * nothing with it is told by the same message. */
 static void outer_failed(struct relayed *flow, int error_number)
 {
     int refusal = reach_refusal(error_number);
 
     if (refusal)
         tell(flow->relay, &flow->key, refusal);
+    if (flow->outer.fd >= 0)
+        (void)endpoint_take_errors(flow->outer.fd);
     if (flow->targets.count < 2)
         return;
     close_outer(flow); /* host.netjail: the next datagram tries the other loopback address */
@@ -283,8 +286,15 @@ static bool outer_take(void *context)
 
 static void outer_ready(void *context, uint32_t events)
 {
-    (void)events; /* level-triggered: what is left comes again; receiving tells errors, too */
-    (void)outer_take(context); /* the same */
+    struct relayed *flow = context;
+    int code;
+
+    (void)outer_take(flow); /* level-triggered: what is left comes again */
+    if (!(events & EPOLLERR) || flow->outer.fd < 0)
+        return;
+    code = endpoint_take_errors(flow->outer.fd); /* else they are reported for ever */
+    if (is_refusal(code))
+        outer_failed(flow, code);
 }
 
 static void watch_outer(struct relayed *flow)
@@ -368,6 +378,7 @@ static bool open_outer(struct relayed *flow)
         errno = code;
         return false;
     }
+    endpoint_want_errors(flow->outer.fd, addr->family);
     watch_outer(flow);
     return flow->outer.fd >= 0;
 }
@@ -434,6 +445,19 @@ static struct relayed *flow_get(struct relay_udp *relay, const struct relayed_ke
     return flow_new(relay, key, &targets);
 }
 
+/* Sends it on. False, with errno: it was not, but it may be tried again. */
+static bool outer_send(struct relayed *flow, const uint8_t *datagram, size_t length)
+{
+    if (flow->outer.fd < 0 && !open_outer(flow)) {
+        outer_failed(flow, errno);
+        return true;
+    }
+    if (send(flow->outer.fd, datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        return false;
+    loop_expect(flow->relay->loop, &flow->outer, &flow->relay->answers);
+    return true;
+}
+
 static void carry(struct relay_udp *relay, const struct relayed_key *key, const uint8_t *datagram,
                   size_t length)
 {
@@ -442,17 +466,11 @@ static void carry(struct relay_udp *relay, const struct relayed_key *key, const 
     if (!flow)
         return;
     touch(flow);
-    if (flow->outer.fd < 0 && !open_outer(flow)) {
+    if (!outer_send(flow, datagram, length) && is_refusal(errno)) {
+        /* Often that of the datagram before; then this one was not sent. Else it is told by now. */
         outer_failed(flow, errno);
-        return;
+        (void)outer_send(flow, datagram, length);
     }
-    if (send(flow->outer.fd, datagram, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
-        loop_expect(relay->loop, &flow->outer, &relay->answers);
-        return;
-    }
-    /* Often the refusal of the datagram before; then this one was not sent. */
-    if (is_refusal(errno))
-        outer_failed(flow, errno);
 }
 
 /* Where the datagram was sent (IP_ORIGDSTADDR, ip(7)). */

@@ -9,9 +9,12 @@ idle ADDR PORT N GO opens N connections, prints "N open", and when the fifo GO s
 echo ADDR PORT      the server for it
 stall ADDR PORT     sends to an echo server and never reads, until nothing more is taken; then shows that
                     another connection works, to the next port
+report ADDR PORT    sends datagrams and waits for what the network reports about them (IP_RECVERR); prints it
+burst ADDR PORT N   sends N datagrams whatever is reported
 """
 import asyncio
 import errno
+import select
 import socket
 import sys
 
@@ -96,10 +99,27 @@ def stall(address, port):
         try:
             total += s.send(bytes(65536))
         except BlockingIOError:
-            import select
             if not select.select([], [s], [], 1)[1]:
                 break
     print("stalled" if total < 1 << 28 else "endless", once(address, port + 1))
+
+
+def report(address, port):
+    is_v6 = ":" in address
+    s = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(*((socket.IPPROTO_IPV6, 25, 1) if is_v6 else (socket.IPPROTO_IP, 11, 1)))  # IPV6_RECVERR, IP_RECVERR
+    try:
+        s.connect((address, port))
+        s.send(b"hello\n")
+        print("answered" if select.select([s], [], [], 10)[0] and s.recv(64) else "nothing")
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+
+
+def burst(address, port, count):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(count):
+        s.sendto(b"hello\n", (address, port))
 
 
 if __name__ == "__main__":
@@ -111,5 +131,9 @@ if __name__ == "__main__":
         asyncio.run(echo(sys.argv[2], int(sys.argv[3])))
     elif sys.argv[1] == "idle":
         idle(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
+    elif sys.argv[1] == "report":
+        report(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "burst":
+        burst(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
     else:
         stall(sys.argv[2], int(sys.argv[3]))

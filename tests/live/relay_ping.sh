@@ -5,6 +5,7 @@
 
 prepare() {
     sysctl -qw net.ipv4.ping_group_range='0 2147483647'
+    sysctl -qw net.ipv4.neigh.up0.retrans_time_ms=100 net.ipv6.neigh.up0.retrans_time_ms=100
     ip route add unreachable 2001:db8:dead::/48
 }
 
@@ -56,6 +57,15 @@ both_only_what_the_rules_admit() {
     done
     jailed_ping "$file" -c 1 127.0.0.1
     assert_contains "$out" "1 received"
+}
+
+both_absent_neighbour_is_told() {
+    local file
+    file=$(pings 'allow out icmp to 192.0.2.99' 'allow out icmpv6 to 2001:db8:1::99')
+    jailed_ping "$file" -c 1 192.0.2.99
+    assert_contains "$out" "Destination Host Unreachable"
+    jailed_ping "$file" -c 1 2001:db8:1::99
+    assert_contains "$out" "Address unreachable"
 }
 
 # This host is `any` as little for pings as for connections.
