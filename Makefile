@@ -153,8 +153,8 @@ $(B)/unit/netjail-lookup: $(B)/netjail-lookup
 	@mkdir -p $(@D)
 	ln -sf ../netjail-lookup $@
 
-.PHONY: unit
-unit: $(UNIT_TESTS) $(B)/unit/netjail-lookup
+.PHONY: unit-programs
+unit-programs: $(UNIT_TESTS) $(B)/unit/netjail-lookup
 
 .PRECIOUS: $(B)/obj/%.o
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)

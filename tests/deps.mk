@@ -2,7 +2,7 @@
 # is listed by its Debian name and make stops. tests/deps knows the packages.
 DEPS_TESTS := check check-quick live golden lint clang san valgrind fuzz-short bench
 DEPS_GOAL := $(if $(filter $(DEPS_TESTS),$(MAKECMDGOALS)),check,$(if \
-	$(filter try,$(MAKECMDGOALS)),try,$(if $(filter unit,$(MAKECMDGOALS)),unit,build)))
+	$(filter try,$(MAKECMDGOALS)),try,$(if $(filter unit unit-programs,$(MAKECMDGOALS)),unit,build)))
 DEPS_MODE := $(if $(filter try check,$(DEPS_GOAL)),install)
 DEPS_STATUS := $(shell tests/deps $(DEPS_GOAL) $(DEPS_MODE) && echo ready)
 ifneq ($(DEPS_STATUS),ready)

@@ -3,14 +3,14 @@
 
 RUN := tests/run --build $(B) --make "$(MAKE)"
 
-.PHONY: check check-quick check-faults live golden lint clang san valgrind fuzz-short bench soak try
+.PHONY: check check-quick check-faults live unit golden lint clang san valgrind fuzz-short bench soak try
 # + : the runner starts make itself.
 check:
 	+@$(RUN) all
 # What a developer runs every minute: build, unit, golden, structure.
 check-quick:
 	+@$(RUN) unit golden structure
-live golden lint clang san valgrind:
+live unit golden lint clang san valgrind:
 	+@$(RUN) $@
 fuzz-short:
 	+@$(RUN) fuzz
