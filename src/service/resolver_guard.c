@@ -47,9 +47,14 @@ bool guard_is_never(const struct addr *addr)
 bool guard_is_private(const struct addr *addr)
 {
     static const struct prefix ours[] = {
-        {{ADDR_V4, {127}}, 8},        {{ADDR_V4, {192, 0, 0}}, 24}, /* IETF protocol assignments */
-        {{ADDR_V4, {198, 18}}, 15}, /* benchmarks: networks of one's own */
-        {{ADDR_V6, {[15] = 1}}, 128}, {{ADDR_V6, {0xfe, 0xc0}}, 10}, /* site-local, as it was */
+        {{ADDR_V4, {127}}, 8},
+        {{ADDR_V4, {192, 0, 0}}, 24},        /* IETF protocol assignments */
+        {{ADDR_V4, {198, 18}}, 15},          /* benchmarks: networks of one's own */
+        {{ADDR_V6, {0x20, 0x01, 0, 2}}, 48}, /* the same */
+        {{ADDR_V6, {0x5f}}, 16},             /* segment routing in one domain, RFC 9602 */
+        {{ADDR_V6, {1}}, 64},                /* discard only, RFC 6666 */
+        {{ADDR_V6, {[15] = 1}}, 128},
+        {{ADDR_V6, {0xfe, 0xc0}}, 10}, /* site-local, as it was */
     };
     static const enum set_kind kinds[] = {SET_PRIVATE, SET_LINK_LOCAL, SET_METADATA};
     struct addr inner;
