@@ -1,4 +1,5 @@
-/* Where netjail starts: its pages are mapped at once, not one fault after the other.
+/* Where netjail starts: its pages are mapped at once, not one fault after the other; and a limit of
+ * data with which the C library would crash before main() is told.
  *
  * A start touches some forty pages of the program before main() and as many after it. A fault for
  * each was a twentieth of the whole start where the machine is a virtual one, and on no machine is
@@ -19,10 +20,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define PAGE         ((uintptr_t)4096)
 #define STACK_WANTED (4 * PAGE)
+
+/* Our own data, and what the C library allocates of its own before main(). */
+#define DATA_NEEDED ((rlim_t)384 * 1024)
 
 /* System V ABI, AMD64 supplement, 3.4.1: %rdx is for _start; the stack is aligned to 16 here, as it
  * has to be before a call, hence the second push. */
@@ -45,16 +50,36 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 
 void entry_prefault(void);
 
-static inline void advise(uintptr_t from, uintptr_t to, long advice)
+static inline long call(long number, uintptr_t first, uintptr_t second, uintptr_t third)
 {
     long result;
 
-    from &= ~(PAGE - 1);
-    to = (to + PAGE - 1) & ~(PAGE - 1);
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "a"((long)SYS_madvise), "D"(from), "S"(to - from), "d"(advice)
+                     : "a"(number), "D"(first), "S"(second), "d"(third)
                      : "rcx", "r11", "memory");
+    return result;
+}
+
+static inline void advise(uintptr_t from, uintptr_t to, int advice)
+{
+    from &= ~(PAGE - 1);
+    to = (to + PAGE - 1) & ~(PAGE - 1);
+    (void)call(SYS_madvise, from, to - from, (uintptr_t)advice);
+}
+
+/* Below some 200 KiB the kernel does not even get here: our own data do not fit. */
+static inline void require_data(void)
+{
+    static const char text[] = "netjail: the limit of data is below what netjail needs\n"
+                               "hint: ulimit -d unlimited\n";
+    struct rlimit limit;
+
+    if (call(SYS_getrlimit, RLIMIT_DATA, (uintptr_t)&limit, 0) < 0 || limit.rlim_cur >= DATA_NEEDED)
+        return;
+    (void)call(SYS_write, 2, (uintptr_t)text, sizeof text - 1);
+    for (;;)
+        (void)call(SYS_exit_group, 125, 0, 0);
 }
 
 __attribute__((no_stack_protector)) void entry_prefault(void)
@@ -64,6 +89,7 @@ __attribute__((no_stack_protector)) void entry_prefault(void)
     uintptr_t read_end = base;
     uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
 
+    require_data();
     for (unsigned i = 0; i < __ehdr_start.e_phnum; i++) {
         uintptr_t from = base + parts[i].p_vaddr;
         uintptr_t to = from + parts[i].p_filesz;

@@ -55,6 +55,16 @@ both_small_stacks() {
     assert_status 3 bash -c 'ulimit -s 256; exec "$@"' - "$NETJAIL" -q --wait-clean -P 8098:80 sh -c 'exit 3'
 }
 
+# Here the C library would crash before main().
+both_small_data() {
+    local n
+    for n in 250 300 350; do
+        assert_status 125 bash -c 'ulimit -d '$n'; exec "$@"' - "$NETJAIL" -q sh -c 'echo ran'
+        assert_contains "$err" 'the limit of data is below'
+        assert_equal "$out" ''
+    done
+}
+
 both_too_few_descriptors_have_a_name() {
     local n refused=0
     for n in 5 8 10 12 16 20 64; do
