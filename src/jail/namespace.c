@@ -62,6 +62,17 @@ static void hint_user_namespaces(struct error *error)
                    "(podman, docker: --security-opt seccomp=unconfined), or run netjail as root");
 }
 
+/* `unshare -p` without a new process, or setns(2): the kernel makes no namespace below one that it
+ * has only put our children in. */
+static bool children_go_elsewhere(void)
+{
+    char own[64], children[64];
+    ssize_t own_length = readlink("/proc/self/ns/pid", own, sizeof own);
+    ssize_t length = readlink("/proc/self/ns/pid_for_children", children, sizeof children);
+
+    return own_length > 0 && (length != own_length || memcmp(own, children, (size_t)length) != 0);
+}
+
 static int clone_explain(int code, bool user_namespace, struct error *error)
 {
     (void)error_errno(error, code, "cannot make the jail's namespaces");
@@ -75,6 +86,9 @@ static int clone_explain(int code, bool user_namespace, struct error *error)
     } else if (code == -EAGAIN) {
         error_hint(error, "the limit of processes is reached: see ulimit -u, and the cgroup's "
                           "pids.max (TasksMax= of a unit)");
+    } else if (code == -EINVAL && children_go_elsewhere()) {
+        error_hint(error, "the children of this process are born in another pid namespace than its "
+                          "own: start it with `unshare --pid --fork`");
     } else if (code == -EINVAL) {
         error_hint(error,
                    "the kernel needs CONFIG_NET_NS, CONFIG_PID_NS, CONFIG_IPC_NS and, without "

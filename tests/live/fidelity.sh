@@ -160,6 +160,8 @@ root_process_1_of_a_container() {
         assert_status $((128 + number)) unshare -pf --mount-proc "$NETJAIL" -q sh -c "ulimit -c 0; kill -$number \$\$"
     done
     assert_status 7 unshare -pf --mount-proc "$NETJAIL" -q --wait-clean sh -c 'setsid -f tail -f /dev/null; exit 7'
+    assert_status 125 unshare -p "$NETJAIL" -q true # its children would be in there, it is not
+    assert_contains "$err" 'hint: the children of this process are born in another pid namespace'
     # Orphans of the container are not netjail's children to wait for, but do not disturb it.
     assert_status 7 unshare -pf --mount-proc sh -c 'setsid -f sh -c "sleep 0.1; exit 5"; exec "$0" -q sh -c "sleep 0.3; exit 7"' "$NETJAIL"
     # SIGTERM to a container's process 1, as docker stop does.
