@@ -42,6 +42,7 @@ static const char *const masked[] = {
     "systemd/private",
     "systemd/io.systemd.*",
     "systemd/machine",
+    "systemd/notify",
     "machine",
     "screen",
     "supervisor.sock",

@@ -242,6 +242,7 @@ static int named_cover(struct error *error)
         {"SWAYSOCK", "", ""},
         {"I3SOCK", "", ""},
         {"NIRI_SOCKET", "", ""},
+        {"NOTIFY_SOCKET", "", ""}, /* the jail gets one of its own (notify_jail.c) */
     };
     int status = buses_cover(error);
 

@@ -14,7 +14,7 @@ PY
 }
 
 MASKED=(/run/docker.sock /run/containerd/containerd.sock /run/podman/podman.sock /run/crio/crio.sock
-    /run/dbus/system_bus_socket /run/systemd/private /run/systemd/resolve/io.systemd.Resolve
+    /run/dbus/system_bus_socket /run/systemd/private /run/systemd/notify /run/systemd/resolve/io.systemd.Resolve
     /run/nscd/socket /run/avahi-daemon/socket)
 
 root_host_sockets_are_hidden() {

@@ -12,8 +12,10 @@
     flood N             N datagrams, without waiting for room when there is none
     on-hup TEXT         waits for SIGHUP, then sends TEXT
     until-term          waits for SIGTERM, then sends STOPPING=1 and exits with 0
+    past TEXT GLOB      a datagram to the sockets there, past NOTIFY_SOCKET
     exit N
 """
+import glob
 import os
 import select
 import signal
@@ -120,6 +122,13 @@ def main():
         elif step == "until-term":
             signal.sigwait({signal.SIGTERM})
             s.send(b"STOPPING=1")
+        elif step == "past":
+            text = unescape(next(steps))
+            for path in glob.glob(next(steps)):
+                try:
+                    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(text, path)
+                except OSError as e:
+                    print(e.strerror, flush=True)
         elif step == "exit":
             os._exit(int(next(steps)))
         else:

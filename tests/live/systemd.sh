@@ -79,6 +79,14 @@ both_pids_of_the_jail_do_not_pass() {
     assert_seen 'main READY=1' 'main STATUS=a' 'main STATUS=b' 'exit 0'
 }
 
+# With NotifyAccess=all systemd would believe the command itself; it gets no way to the manager but netjail's.
+both_nobody_passes_netjail_by() {
+    unit -- -q -- past 'READY=1\nMAINPID=1' "$T/manager-*" send STATUS=a exit 0
+    assert_equal "$out" $'Connection refused\nmain STATUS=a\nexit 0'
+    unit -- -q -e 'unix-sockets host' -- past MAINPID=1 "$T/manager-*" exit 0
+    assert_contains "$out" "b'MAINPID=1'"
+}
+
 both_what_systemd_ignores() {
     unit -- -q -- send '' big 4096 big 4097 big 60000 send 'STATUS=a\0MAINPID=5' send 'STATUS=b\0' exit 0
     assert_seen 'main STATUS=xxxxxxxxxxxxx...4096' 'main STATUS=b' 'exit 0'
