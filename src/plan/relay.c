@@ -255,7 +255,7 @@ static void emit_refusals(const struct emit *emit)
 }
 
 /* Nobody can be reached by these through a relay. */
-static void emit_unicast_only(const struct emit *emit)
+static void emit_unicast_only(const struct emit *emit, bool log)
 {
     static const struct prefix groups[] = {{{ADDR_V4, {224}}, 3}, {{ADDR_V6, {0xff}}, 8}};
 
@@ -265,6 +265,8 @@ static void emit_unicast_only(const struct emit *emit)
         emit_rule(emit, CHAIN_RELAY_OUT);
         term_match_family(emit->plan, groups[i].addr.family);
         term_match_addr(emit->plan, field_daddr(groups[i].addr.family), &range.first, &range.last);
+        if (log)
+            term_log(emit->plan, RELAY_LOG_PREFIX);
         term_verdict(emit->plan, NFT_GOTO_CHAIN, CHAIN_REFUSE);
     }
 }
@@ -297,7 +299,7 @@ static void emit_established(const struct emit *emit, uint8_t protocol)
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
 }
 
-static void emit_out(const struct emit *emit)
+static void emit_out(const struct emit *emit, bool log)
 {
     static const char lo[IFNAME_SIZE] = "lo";
 
@@ -317,7 +319,7 @@ static void emit_out(const struct emit *emit)
     term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT,
                     NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
-    emit_unicast_only(emit);
+    emit_unicast_only(emit, log);
     emit_waiting(emit);
     emit_rule(emit, CHAIN_RELAY_QUEUE);
     term_simple(emit->plan, TERM_QUEUE);
@@ -334,5 +336,5 @@ void build_relay_chains(const struct build *build, const struct emit *emit)
     build->plan->queues = true;
     emit_chain(&own, CHAIN_RELAY_QUEUE);
     emit_in(&own);
-    emit_out(&own);
+    emit_out(&own, build->policy->log_denied);
 }

@@ -31,6 +31,9 @@ enum relay_refusal {
 #define RELAY_REFUSAL_FIRST RELAY_REFUSED
 #define RELAY_REFUSAL_LAST  RELAY_PROHIBITED
 
+/* What the denial log gets of packets that the policy's rules admit and the relay's own refuse. */
+#define RELAY_LOG_PREFIX "denied out relay"
+
 /* Does the policy send anything through the relay: `link relay`, `expose`? */
 bool policy_relays(const struct policy *policy);
 const struct link *policy_relay_link(const struct policy *policy); /* NULL: none */

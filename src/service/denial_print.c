@@ -104,7 +104,19 @@ static void put_flow(struct buf *out, const struct nflog_packet *packet)
 static const char *const causes[] = {
     [DENIAL_HOST_ADDRESS] = "an address of this host",
     [DENIAL_NO_PING] = "this host lets the relay make no ping sockets",
+    [DENIAL_NO_MACHINE] = "no address of a machine that the relay can reach",
 };
+
+/* What helps where no rule does. */
+static const char *const remedies[] = {
+    [DENIAL_NO_PING] = SERVICE_PING_REMEDY,
+    [DENIAL_NO_MACHINE] = "multicast, broadcast and link-local need a bridge, veth or macvlan link",
+};
+
+static const char *remedy(enum denial_cause cause)
+{
+    return cause < sizeof remedies / sizeof remedies[0] ? remedies[cause] : NULL;
+}
 
 static void put_place(struct buf *out, const struct said *said, enum denial_cause cause)
 {
@@ -169,8 +181,8 @@ static void put_hint(struct buf *out, const struct said *said, const struct deni
     bool with_destination = strcmp(said->direction, "in") != 0;
     char number[8];
 
-    if (denial->cause == DENIAL_NO_PING) {
-        buf_puts(out, SERVICE_PING_REMEDY);
+    if (remedy(denial->cause)) {
+        buf_puts(out, remedy(denial->cause));
         return;
     }
     if (question) {
@@ -220,7 +232,7 @@ void denial_print(const struct denial *denial, struct buf *out)
         return;
     buf_printf(out, "netjail: %s: hint: ", denial->jail_name);
     put_hint(out, &said, denial);
-    if (strcmp(said.place, "default") != 0 && denial->cause != DENIAL_NO_PING) {
+    if (strcmp(said.place, "default") != 0 && !remedy(denial->cause)) {
         buf_puts(out, " before ");
         buf_put_visible(out, said.place, strlen(said.place));
     }

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/relay.h"
 #include "service/log.h"
 #include "service/loop.h"
 
@@ -44,6 +45,8 @@ struct denials {
     bool questions; /* denials_tell_questions() */
     denials_name_of *name_of;
     void *name_context;
+    denials_relay_refused *relay_refused;
+    void *relay_context;
     struct flow flows[FLOWS_MAX];
     uint8_t message[MESSAGE_BYTES_MAX];
 };
@@ -108,11 +111,15 @@ static struct flow *find(struct denials *denials, const struct nflog_packet *pac
     return best;
 }
 
-/* The jail's kernel announces its multicast groups by itself (RFC 3810): nobody tried anything. */
+/* The jail's kernel announces its multicast groups by itself (RFC 3376, RFC 3810): nobody tried
+ * anything. */
 static bool is_group_report(const struct nflog_packet *packet)
 {
     static const struct addr routers = {ADDR_V6, {0xff, 0x02, [15] = 0x16}};
+    static const struct addr routers4 = {ADDR_V4, {224, 0, 0, 22}};
 
+    if (packet->protocol == IPPROTO_IGMP && addr_equal(&packet->destination, &routers4))
+        return strncmp(packet->prefix, "allowed", 7) != 0;
     return packet->protocol == IPPROTO_ICMPV6 && packet->has_type && packet->type == 143 &&
            addr_equal(&packet->destination, &routers) && strncmp(packet->prefix, "allowed", 7) != 0;
 }
@@ -145,6 +152,10 @@ static void seen(void *context, const struct nflog_packet *packet)
 
     if (is_group_report(packet))
         return;
+    if (denials->relay_refused && strcmp(packet->prefix, RELAY_LOG_PREFIX) == 0) {
+        denials->relay_refused(denials->relay_context, packet);
+        return;
+    }
     if (!denials->questions)
         told.question[0] = 0;
     denials_tell(denials, &told, DENIAL_RULES);
@@ -156,6 +167,14 @@ void denials_name_with(struct denials *denials, denials_name_of *name_of, void *
         return;
     denials->name_of = name_of;
     denials->name_context = context;
+}
+
+void denials_relay_with(struct denials *denials, denials_relay_refused *refused, void *context)
+{
+    if (!denials)
+        return;
+    denials->relay_refused = refused;
+    denials->relay_context = context;
 }
 
 void denials_tell_questions(struct denials *denials)

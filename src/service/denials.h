@@ -29,11 +29,17 @@ void denials_name_with(struct denials *denials, denials_name_of *name_of, void *
  * admits is reported as the name that it asks for. NULL is allowed. */
 void denials_tell_questions(struct denials *denials);
 
+/* What the relay's own rules inside refuse (RELAY_LOG_PREFIX) is handed to `refused`, which knows
+ * more. NULL is allowed for both. */
+typedef void denials_relay_refused(void *context, const struct nflog_packet *packet);
+void denials_relay_with(struct denials *denials, denials_relay_refused *refused, void *context);
+
 /* Why something was refused. */
 enum denial_cause {
     DENIAL_RULES,        /* by the jail's rules */
     DENIAL_HOST_ADDRESS, /* it is this host's, and the rule that admits it does not say so */
     DENIAL_NO_PING,      /* the host does not let the service make ping sockets */
+    DENIAL_NO_MACHINE,   /* no address of one machine: multicast, broadcast, reserved, link-local */
 };
 
 /* Tells what was refused behind the rules, as what they refuse is told. NULL is allowed. */

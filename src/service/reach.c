@@ -162,6 +162,13 @@ static int refuse_host(const struct reach *reach, const struct decision *decisio
     return RELAY_PROHIBITED;
 }
 
+static int refuse_nobody(const struct reach *reach, const struct decision *decision,
+                         const struct packet *packet)
+{
+    tell(reach, packet, decision, DENIAL_NO_MACHINE);
+    return RELAY_NO_NETWORK;
+}
+
 static int check_addr(const struct reach *reach, const struct decision *decision,
                       const struct packet *packet, const struct addr *addr)
 {
@@ -170,7 +177,7 @@ static int check_addr(const struct reach *reach, const struct decision *decision
     int code;
 
     if (is_nobody(addr))
-        return RELAY_NO_NETWORK;
+        return refuse_nobody(reach, decision, packet);
     code = host_route_look(reach->route_fd, addr, &is_local, &is_plain);
     if (code < 0) {
         int refusal = reach_refusal(-code);
@@ -179,7 +186,10 @@ static int check_addr(const struct reach *reach, const struct decision *decision
     }
     if (is_local)
         return names_host(reach, decision, addr) ? 0 : refuse_host(reach, decision, packet);
-    return is_plain ? 0 : RELAY_NO_NETWORK;
+    if (is_plain)
+        return 0;
+    /* Of IPv6 it is a route that leads nowhere, as IPv4 tells with an error. */
+    return addr->family == ADDR_V4 ? refuse_nobody(reach, decision, packet) : RELAY_NO_NETWORK;
 }
 
 /* A rule that keeps the jail from an IPv4 address keeps it from that address in IPv6 clothes, too,
@@ -235,6 +245,20 @@ void reach_tell_no_ping(const struct reach *reach, const struct packet *packet)
     struct decision decision = judge_decide(reach->judge, packet);
 
     tell(reach, packet, &decision, DENIAL_NO_PING);
+}
+
+void reach_tell_refused(void *context, const struct nflog_packet *packet)
+{
+    const struct reach *reach = context;
+    const struct packet asked = {.direction = DIRECTION_OUT,
+                                 .protocol = packet->protocol,
+                                 .source = packet->source,
+                                 .destination = packet->destination,
+                                 .port = packet->port,
+                                 .icmp_type = packet->type};
+    struct decision decision = judge_decide(reach->judge, &asked);
+
+    tell(reach, &asked, &decision, DENIAL_NO_MACHINE);
 }
 
 int reach_refusal(int error_number)

@@ -7,6 +7,7 @@
 
 struct denials;
 struct judge;
+struct nflog_packet;
 struct reach;
 
 #define REACH_TARGETS_MAX 2
@@ -30,6 +31,10 @@ int reach_check(struct reach *reach, const struct packet *packet,
 
 /* Tells that the host keeps the jail from pinging what its rules admit. */
 void reach_tell_no_ping(const struct reach *reach, const struct packet *packet);
+
+/* Tells what the relay's own rules in the jail refuse though those of the policy admit it: what is
+ * no machine's address. For denials_relay_with(); the context is the reach. */
+void reach_tell_refused(void *context, const struct nflog_packet *packet);
 
 /* How a failure of connect(2) outside is told inside; 0: not at all, the jail's own time runs out.
  */

@@ -7,6 +7,7 @@
 #include "service/relay.h"
 
 #include "base/cleanup.h"
+#include "service/denials.h"
 #include "service/loop.h"
 #include "service/protocol.h"
 #include "service/queue_packet.h"
@@ -157,6 +158,7 @@ int relay_new(const struct relay_ground *ground, const int *fds, int route_fd,
         relay_free(relay);
         return code;
     }
+    denials_relay_with(ground->denials, reach_tell_refused, relay->reach);
     *ret_relay = relay;
     return 0;
 }

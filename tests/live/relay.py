@@ -118,6 +118,7 @@ def report(address, port):
 
 def burst(address, port, count):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     for _ in range(count):
         s.sendto(b"hello\n", (address, port))
 

@@ -157,4 +157,18 @@ both_ping_is_refused() {
     assert_contains "$out" 'limited    ping sockets'
 }
 
+# No rule opens them, since nobody could be reached: the log says so, not only the errno.
+both_no_machine_is_told() {
+    local file a
+    file=$(relayed 'allow out to any' 'log denied')
+    for a in 224.0.0.251 240.0.0.1 192.0.2.255 ff0e::1; do
+        run "$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" burst "$a" 9 1
+        assert_contains "$err" "(no address of a machine that the relay can reach)"
+        assert_contains "$err" 'hint: multicast, broadcast and link-local need'
+    done
+    run "$NETJAIL" -q -p "$(relayed 'allow out to any' 'log denied json')" -- "$LIVE_DIR/relay.py" burst 239.1.2.3 9 1
+    assert_contains "$err" '"rule":"relayed.conf:2","text":"no address of a machine that the relay can reach"'
+    assert_contains "$err" '"destination":"239.1.2.3","port":9,"count":1,"hint":"multicast'
+}
+
 run_tests "$@"

@@ -210,6 +210,18 @@ static void test_causes(void **state)
     assert_non_null(strstr(buf_text(&out), "\"rule\":\"web.conf:2\",\"text\":\"an address of this "
                                            "host\""));
     assert_non_null(strstr(buf_text(&out), "\"hint\":\"allow out tcp to host port 443\""));
+    denial.cause = DENIAL_NO_MACHINE; /* no rule opens it: none is named in the hint */
+    expect_denial(&denial,
+                  "netjail: web: denied out tcp 10.10.0.5 -> 192.0.2.1:443 (no address of a "
+                  "machine that the relay can reach)\n"
+                  "netjail: web: hint: multicast, broadcast and link-local need a bridge, veth or "
+                  "macvlan link\n");
+}
+
+static void count_packet(void *context, const struct nflog_packet *packet)
+{
+    (void)packet;
+    ++*(unsigned *)context;
 }
 
 /* 192.0.2.1 is asked by 10.10.0.5 for the address of a.example. */
@@ -360,9 +372,12 @@ static void test_group_report(void **state)
 {
     static const uint8_t report[48] = {
         0x60, [5] = 8, [6] = IPPROTO_ICMPV6, [8] = 0xfe, 0x80, [24] = 0xff, 0x02, [39] = 0x16, 143};
+    static const uint8_t igmp[32] = {
+        0x46, [3] = 32, [9] = IPPROTO_IGMP, [16] = 224, [19] = 22, [20] = 0x94, 4, [24] = 0x22};
     struct watched watched;
     uint8_t bytes[1024], query[sizeof report];
     char text[4096];
+    unsigned refused = 0;
 
     (void)state;
     watched_open(&watched);
@@ -376,6 +391,15 @@ static void test_group_report(void **state)
                  make_message(bytes, "denied out web.conf:4", query, sizeof query));
     read_log(watched.out[1], text, sizeof text);
     assert_non_null(strstr(text, "denied out icmpv6 130 fe80:: -> ff02::16"));
+    watched_take(&watched, bytes, make_message(bytes, "denied out web.conf:4", igmp, sizeof igmp));
+    read_log(watched.out[1], text, sizeof text);
+    assert_string_equal(text, "");
+    /* What the relay's own rules refuse is somebody else's to tell. */
+    denials_relay_with(watched.denials, count_packet, &refused);
+    watched_take(&watched, bytes, make_message(bytes, RELAY_LOG_PREFIX, tcp4, sizeof tcp4));
+    read_log(watched.out[1], text, sizeof text);
+    assert_string_equal(text, "");
+    assert_int_equal(refused, 1);
     denials_close(watched.denials);
     watched_close(&watched);
 }
