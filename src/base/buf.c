@@ -87,6 +87,31 @@ void buf_put_visible(struct buf *buf, const char *text, size_t length)
     }
 }
 
+void buf_put_json(struct buf *buf, const char *text)
+{
+    size_t left = strlen(text);
+
+    buf_puts(buf, "\"");
+    while (left > 0) {
+        uint32_t point;
+        size_t size = utf8_decode(text, left, &point);
+
+        if (size == 0) {
+            buf_puts(buf, "\\ufffd");
+            size = 1;
+        } else if (point == '"' || point == '\\') {
+            buf_printf(buf, "\\%c", (char)point);
+        } else if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
+            buf_printf(buf, "\\u%04x", point);
+        } else {
+            buf_append(buf, text, size);
+        }
+        text += size;
+        left -= size;
+    }
+    buf_puts(buf, "\"");
+}
+
 const char *buf_text(const struct buf *buf)
 {
     return buf->data ? buf->data : "";

@@ -18,6 +18,10 @@ void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(
  * (`\x1b`), so that it can be shown on a terminal. */
 void buf_put_visible(struct buf *buf, const char *text, size_t length);
 
+/* Appends a JSON string (RFC 8259); bytes that are no UTF-8 become U+FFFD, since JSON has no way to
+ * carry them. */
+void buf_put_json(struct buf *buf, const char *text);
+
 /* The text, "" when empty; valid until the next change. */
 const char *buf_text(const struct buf *buf);
 

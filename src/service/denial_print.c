@@ -7,7 +7,6 @@
  * with its name, which gives the jail a resolver. What must not happen: bytes of a packet or a
  * prefix reaching a terminal or a JSON reader unescaped. Pure. */
 #include "base/buf.h"
-#include "base/utf8.h"
 #include "policy/relay.h"
 #include "service/config.h"
 #include "service/denials.h"
@@ -239,36 +238,10 @@ void denial_print(const struct denial *denial, struct buf *out)
     buf_puts(out, "\n");
 }
 
-/* A JSON string; bytes that are no UTF-8 become U+FFFD, since JSON has no way to carry them. */
-static void put_json_string(struct buf *out, const char *text)
-{
-    size_t left = strlen(text);
-
-    buf_puts(out, "\"");
-    while (left > 0) {
-        uint32_t point;
-        size_t size = utf8_decode(text, left, &point);
-
-        if (size == 0) {
-            buf_puts(out, "\\ufffd");
-            size = 1;
-        } else if (point == '"' || point == '\\') {
-            buf_printf(out, "\\%c", (char)point);
-        } else if (point < 0x20 || (point >= 0x7f && point < 0xa0)) {
-            buf_printf(out, "\\u%04x", point);
-        } else {
-            buf_append(out, text, size);
-        }
-        text += size;
-        left -= size;
-    }
-    buf_puts(out, "\"");
-}
-
 static void put_member(struct buf *out, const char *name, const char *value)
 {
     buf_printf(out, ",\"%s\":", name);
-    put_json_string(out, value);
+    buf_put_json(out, value);
 }
 
 static void put_json_flow(struct buf *out, const struct nflog_packet *packet)

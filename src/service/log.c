@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One line as a journal entry (systemd.io/JOURNAL_NATIVE_PROTOCOL): KEY=VALUE lines; a line of ours
@@ -56,16 +57,32 @@ static bool write_now(const struct service_log *log, const char *text, size_t le
     return write(log->fd, text, length) == (ssize_t)length;
 }
 
+static void put_message(const struct service_log *log, const char *text, struct buf *line)
+{
+    if (!log->json) {
+        buf_printf(line, "netjail: %s: %s\n", log->jail_name, text);
+        return;
+    }
+    buf_printf(line, "{\"time\":%llu,\"jail\":", (unsigned long long)time(NULL));
+    buf_put_json(line, log->jail_name);
+    buf_puts(line, ",\"policy\":");
+    buf_put_json(line, log->policy_name ? log->policy_name : "");
+    buf_puts(line, ",\"message\":");
+    buf_put_json(line, text);
+    buf_puts(line, "}\n");
+}
+
 static bool tell_lost(struct service_log *log)
 {
-    char text[192];
-    int length;
+    cleanup_buf struct buf line = {0};
+    char text[64];
 
     if (log->lost == 0)
         return true;
-    length = snprintf(text, sizeof text, "netjail: %s: %llu more lines were not written\n",
-                      log->jail_name, (unsigned long long)log->lost);
-    if (length < 0 || (size_t)length >= sizeof text || !write_now(log, text, (size_t)length))
+    (void)snprintf(text, sizeof text, "%llu more lines were not written",
+                   (unsigned long long)log->lost); /* fits */
+    put_message(log, text, &line);
+    if (!write_now(log, line.data, line.length))
         return false;
     log->lost = 0;
     return true;
@@ -103,6 +120,6 @@ void service_log_limit(struct service_log *log, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments); /* a cut text still says it */
     va_end(arguments);
-    buf_printf(&line, "netjail: %s: %s\n", log->jail_name, text);
+    put_message(log, text, &line);
     (void)service_log_write(log, buf_text(&line)); /* a lost line is counted */
 }

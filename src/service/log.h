@@ -9,7 +9,9 @@ struct loop;
 struct service_log {
     int fd;          /* not owned; -1: nobody reads */
     bool is_journal; /* fd is a datagram socket connected to the journal */
+    bool json;       /* each line is a JSON object */
     const char *jail_name;
+    const char *policy_name; /* JSON only; not owned */
     const struct loop *loop;
     uint64_t second;   /* the one that `lines` counts */
     unsigned lines;    /* written in this second */
@@ -24,6 +26,7 @@ struct service_log {
  * number is told before the next line. False: not written. */
 bool service_log_write(struct service_log *log, const char *text);
 
-/* "netjail: JAIL: ..." unless one was written less than a second ago. */
+/* "netjail: JAIL: ...", in JSON an object with `message`, unless one was written less than a second
+ * ago. */
 void service_log_limit(struct service_log *log, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

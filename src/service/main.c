@@ -428,6 +428,8 @@ static int start(struct service *service, struct error *error)
     int code;
 
     service->log.jail_name = service->setup.config.jail_name;
+    service->log.policy_name = service->setup.config.policy_name;
+    service->log.json = service->setup.config.log_json;
     service->log.is_journal = service->setup.config.log_journal;
     service->log.loop = service->loop;
     service->report = (struct loop_source){

@@ -86,6 +86,15 @@ both_limit_of_connections() {
         "20 open, 10 refused"$'\n'"ok"
 }
 
+# With `json` every line of the log is an object, also what is about no single packet.
+both_limits_in_json() {
+    local file
+    file=$(relayed 'allow out tcp port 7' 'limit connections 5' 'log denied json')
+    run "$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" hold "$INTERNET4" 7 8
+    assert_contains "$err" '.conf","message":"limit of 5 connections reached: connection refused"}'
+    python3 -c 'import json, sys; [json.loads(line)["time"] for line in sys.stdin]' <<< "$err" || fail "no JSON: $err"
+}
+
 both_limit_of_the_rate() {
     local file
     file=$(relayed 'allow out tcp port 7' 'limit rate 1/hour burst 5' 'log denied')

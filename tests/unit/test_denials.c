@@ -427,6 +427,15 @@ static void test_rate(void **state)
     assert_true(service_log_write(&log, "later\n"));
     read_log(out[1], text, sizeof text);
     assert_non_null(strstr(text, "netjail: web: 450 more lines were not written\nlater\n"));
+    log.json = true;
+    log.policy_name = "a\"b";
+    log.lost = 3;
+    service_log_limit(&log, "limit of %u \x1b", 20u);
+    read_log(out[1], text, sizeof text);
+    assert_non_null(
+        strstr(text, ",\"jail\":\"web\",\"policy\":\"a\\\"b\",\"message\":\"3 more lines were not "
+                     "written\"}\n{\"time\":"));
+    assert_non_null(strstr(text, ",\"message\":\"limit of 20 \\u001b\"}\n"));
     close(out[0]);
     close(out[1]);
     loop_free(loop);
