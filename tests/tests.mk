@@ -74,5 +74,5 @@ $(B)/golden/plan_dump: $(B)/obj/tests/golden/plan_dump.o $(call objects,$(BASE) 
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LINK_HARDENING)
 
-unit: $(B)/golden/plan_dump
-unit: $(B)/golden/policy_dump
+unit-programs: $(B)/golden/plan_dump
+unit-programs: $(B)/golden/policy_dump
