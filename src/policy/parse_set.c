@@ -5,10 +5,12 @@
  * contain defines could otherwise double with every line. No system call, no privilege. */
 #include "base/cleanup.h"
 #include "policy/parser.h"
+#include "policy/relay.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ITEMS_MAX ((size_t)4 << 20)
 
@@ -102,6 +104,9 @@ static int name_word(struct parser *parser, const struct token *word, const char
             parser, word->where,
             arena_printf(parser->arena, "write '%s jail %.*s'", clause, (int)jail_length, text),
             "'%s' names a jail, not a host", parser_quote(parser, text, length));
+    if (length == strlen(RELAY_HOST_NAME) && strncasecmp(text, RELAY_HOST_NAME, length) == 0)
+        return parser_error(parser, word->where, "write 'expose PORT', which needs no rule",
+                            "no rule opens '%s'", RELAY_HOST_NAME);
     item->kind = SET_NAME;
     if (length > 2 && text[0] == '*' && text[1] == '.') {
         item->kind = SET_SUFFIX;

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "policy/relay.h"
 #include "service/denials.h"
 #include "service/resolver_guard.h"
 #include "service/resolver_pinned.h"
@@ -72,7 +73,11 @@ void resolver_log_name(struct resolver_log *log, const char *name, size_t rule)
     char hint[320];
     struct name_denial denial = {.name = name, .hint = hint};
 
-    (void)snprintf(hint, sizeof hint, "allow out tcp to %s port 443", name); /* names are short */
+    if (strcmp(name, RELAY_HOST_NAME) == 0) /* no rule opens that */
+        (void)snprintf(hint, sizeof hint, "expose PORT");
+    else
+        (void)snprintf(hint, sizeof hint, "allow out tcp to %s port 443",
+                       name); /* names are short */
     if (rule < log->policy->rules_count) {
         position_print(&log->policy->sources, log->policy->rules[rule].where, &place);
         denial.rule = buf_text(&place);
