@@ -299,6 +299,8 @@ static void lookup_asked(void *context, bool answered)
         lookup->hops++;
         upstream_ask(lookup->resolver->upstream, &lookup->ask,
                      &answer->chain[answer->chain_count - 1], lookup->type, lookup_asked, lookup);
+    } else if (answer->is_open) {
+        lookup_fail(lookup, DNS_SERVFAIL); /* a loop, or as good as one */
     } else if (!lookup_guard(lookup)) {
         lookup_fail(lookup, DNS_REFUSED);
     } else {

@@ -70,9 +70,10 @@ int dns_query_parse(const uint8_t *bytes, size_t size, struct dns_query *ret_que
     if (size < DNS_HEADER_SIZE || (bytes[2] & FLAG_QR))
         return -1;
     query.id = get16(bytes);
+    query.opcode = bytes[2] & FLAG_OPCODE;
     query.recursion_desired = bytes[2] & FLAG_RD;
     *ret_query = query;
-    if (bytes[2] & FLAG_OPCODE)
+    if (query.opcode)
         return DNS_NOTIMP;
     if (get16(bytes + 4) != 1 || ldns_wire2pkt(&packet, bytes, size) != LDNS_STATUS_OK)
         return DNS_FORMERR;
@@ -149,7 +150,7 @@ size_t dns_answer_write(const struct dns_query *query, const struct dns_answer *
     unsigned count = 0;
     uint8_t *records;
 
-    *at++ = FLAG_QR | (query->recursion_desired ? FLAG_RD : 0);
+    *at++ = (uint8_t)(FLAG_QR | query->opcode | (query->recursion_desired ? FLAG_RD : 0));
     *at++ = (uint8_t)(FLAG_RA | (answer->rcode & 0xf));
     at = put16(put16(at, query->question_size > 0), 0);
     at = put16(put16(at, 0), query->has_edns);

@@ -33,6 +33,7 @@ enum dns_rcode {
 /* What the jail asks. */
 struct dns_query {
     uint16_t id;
+    uint8_t opcode; /* where it stands in the header; 0: a question */
     bool recursion_desired;
     bool has_edns;
     uint16_t udp_size; /* of the largest answer by UDP, in DNS_UDP_MIN..DNS_UDP_MAX */

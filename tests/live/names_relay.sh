@@ -7,7 +7,8 @@ TRY="$NET try tcp"
 
 prepare() {
     serve_outside tcp "$INTERNET4" 443 tcp "$INTERNET6" 443 tcp "$INTERNET4" 80 tcp "$PRIVATE4" 443 udp "$INTERNET4" 443
-    outside_names "rebind A $HOST4" 'metadata A 169.254.169.254' 'loop A 127.0.0.1' 'loop AAAA ::1'
+    outside_names "rebind A $HOST4" 'metadata A 169.254.169.254' 'loop A 127.0.0.1' 'loop AAAA ::1' \
+        'round CNAME roundabout' 'roundabout CNAME round'
     own_resolv "$OUTSIDE4"
 }
 
@@ -52,9 +53,19 @@ both_hints_speak_of_names() {
     assert_contains "$err" "-> $OUTSIDE4:53 asking for www.test (default deny out)"
     assert_contains "$err" 'hint: allow out tcp to www.test port 443'
     assert_lacks "$err" "to $OUTSIDE4 port 53"
+    run "$NETJAIL" -q -p "$p" getent hosts host.netjail
+    assert_contains "$err" 'hint: expose PORT'
     # Who has a resolver and asks another one is told of that one.
     run "$NETJAIL" -q -p "$p" dig +tries=1 +timeout=1 "@$OUTSIDE4" www.test
     assert_contains "$err" "hint: allow out udp to $OUTSIDE4 port 53"
+}
+
+# No address is no answer: it was not found out.
+both_loop_of_aliases_fails() {
+    assert_status 0 "$NETJAIL" -q --allow 'out tcp to round.test port 443' dig round.test
+    assert_contains "$out" 'status: SERVFAIL'
+    assert_status 0 "$NETJAIL" -q --allow 'out tcp to alias.test port 443' dig alias.test MX
+    assert_contains "$out" 'status: NOERROR'
 }
 
 both_suffix_chain_and_define() {

@@ -150,6 +150,20 @@ static void begin_answer(void)
     answer.chain[0] = name_of("www.example.org");
 }
 
+/* What is no question is told so in its own words, else nobody takes it for the answer. */
+static void test_other_opcode(void **state)
+{
+    static const char expected[] = HEADER("\xa1", "\x84", "\0", "\0", "\0", "\0");
+
+    (void)state;
+    assert_int_equal(
+        dns_query_parse(BYTES(HEADER("\x21", "\0", "\1", "\0", "\0", "\0") WWW A_IN), &query),
+        DNS_NOTIMP);
+    answer = (struct dns_answer){.rcode = DNS_NOTIMP};
+    assert_int_equal(dns_answer_write(&query, &answer, DNS_UDP_MIN, out), sizeof expected - 1);
+    assert_memory_equal(out, expected, sizeof expected - 1);
+}
+
 static void test_answer(void **state)
 {
     static const char expected[] = HEADER("\x81", "\x80", "\1", "\1", "\0", "\0") WWW A_IN
@@ -470,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_query_with_edns),
         cmocka_unit_test(test_queries_that_are_none),
         cmocka_unit_test(test_answer),
+        cmocka_unit_test(test_other_opcode),
         cmocka_unit_test(test_answer_with_chain_and_edns),
         cmocka_unit_test(test_refusal),
         cmocka_unit_test(test_truncation),
