@@ -95,9 +95,24 @@ static int include_text(struct parser *parser, const char *path, struct position
     if (inner.depth > INCLUDE_DEPTH_MAX)
         return parser_error(parser, where, NULL, "files are included more than %d deep",
                             INCLUDE_DEPTH_MAX);
-    if (++parser->policy->names->includes_count > INCLUDES_MAX)
-        return parser_error(parser, where, NULL, "more than %d files are included", INCLUDES_MAX);
+    parser->policy->names->includes_length += length;
     return parse_text(&inner, path, text, length);
+}
+
+/* Before anything is read: a file may cost little and be included without end. Said once. */
+static int includes_check(struct parser *parser, struct position where)
+{
+    struct policy_names *names = parser->policy->names;
+
+    if (names->includes_refused)
+        return -EINVAL;
+    names->includes_refused =
+        ++names->includes_count > INCLUDES_MAX || names->includes_length > TEXT_MAX;
+    if (names->includes_count > INCLUDES_MAX)
+        return parser_error(parser, where, NULL, "more than %d files are included", INCLUDES_MAX);
+    if (names->includes_refused)
+        return parser_error(parser, where, NULL, "more than 16 MiB are included");
+    return 0;
 }
 
 static int parse_include(struct parser *parser, void *context)
@@ -112,6 +127,8 @@ static int parse_include(struct parser *parser, void *context)
         return -EINVAL;
     if (!parser->reader || !parser->reader->read)
         return parser_error(parser, where, NULL, "'include' is not possible here");
+    if (includes_check(parser, where) < 0)
+        return -EINVAL;
     if (parser->reader->read(parser->reader->context, parser->path, name, &path, &text, &length,
                              &error) < 0)
         return parser_error(parser, where, error.hint[0] ? error.hint : NULL, "%s", error.text);

@@ -222,11 +222,14 @@ static int read_list(struct parser *parser, struct position where, const char *n
 
     if (!parser->reader || !parser->reader->read)
         return parser_error(parser, where, NULL, "a list cannot be read from a file here");
+    if (parser->policy->names->lists_length > LISTS_TEXT_MAX)
+        return parser_error(parser, where, NULL, "the lists are larger than 256 MiB together");
     if (parser->reader->read(parser->reader->context, parser->path, name, &path, &text, &length,
                              &error) < 0)
         return parser_error(parser, where, error.hint[0] ? error.hint : NULL, "%s", error.text);
     if (length > LIST_TEXT_MAX)
         return parser_error(parser, where, NULL, "%s is larger than a list may be (64 MiB)", path);
+    parser->policy->names->lists_length += length;
     start.source = sources_add(sources, path, text, length, false);
     lexer_init(&inner.lexer, parser->diags, sources->list[start.source - 1].text, length, start);
     if (parse_set_file(&inner, set) < 0)

@@ -7,8 +7,9 @@
 #include "policy/lex.h"
 #include "policy/policy.h"
 
-#define TEXT_MAX      ((size_t)16 << 20) /* bytes of a policy file */
-#define LIST_TEXT_MAX ((size_t)64 << 20) /* of a file of `define NAME file`: 10^6 IPv6 prefixes */
+#define TEXT_MAX       ((size_t)16 << 20)  /* bytes of a policy file */
+#define LIST_TEXT_MAX  ((size_t)64 << 20)  /* of a file of `define NAME file`: 10^6 IPv6 prefixes */
+#define LISTS_TEXT_MAX (4 * LIST_TEXT_MAX) /* of all of them */
 
 enum define_kind {
     DEFINE_SET,
@@ -44,8 +45,10 @@ struct policy_names {
     struct map defines_by_name;
     struct given_value *values;
     size_t values_count, values_capacity;
-    size_t includes_count;
-    size_t items_count; /* of all sets together */
+    size_t includes_count, includes_length; /* bytes */
+    size_t lists_length;                    /* bytes of files of `define NAME file` */
+    bool includes_refused;                  /* its error is reported */
+    size_t items_count;                     /* of all sets together */
 };
 
 struct parser {

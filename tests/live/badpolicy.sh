@@ -101,6 +101,22 @@ both_include_missing() {
     refused "$T/a.conf" a.conf:1:9 nowhere.conf
 }
 
+# One file may be included as often as a text says so: neither time nor memory is spent on it.
+both_includes_without_end() {
+    echo '# x' > "$T/once.conf"
+    yes 'include once.conf' | head -n 100000 > "$T/many.conf"
+    (ulimit -v 500000; refused "$T/many.conf" 'many.conf:1001:9: error: more than 1000 files')
+    assert_equal "$(ulimit -v 500000; "$NETJAIL" -p "$T/many.conf" true 2>&1 | grep -c error:)" 1 'errors'
+    head -c 16000000 /dev/zero | tr '\0' '#' > "$T/large.conf"
+    yes 'include large.conf' | head -n 100 > "$T/many.conf"
+    (ulimit -v 500000; refused "$T/many.conf" 'many.conf:3:9: error: more than 16 MiB are included')
+    truncate -s 0 "$T/large.conf"
+    head -c 67000000 /dev/zero | tr '\0' '#' > "$T/list"
+    seq -f 'define l%g file list' 100 > "$T/many.conf"
+    chmod 644 "$T/list"
+    (ulimit -v 2000000; refused "$T/many.conf" 'the lists are larger than 256 MiB together')
+}
+
 both_syntax_errors_with_position() {
     local text expected n=0
     while IFS='|' read -r text expected; do
