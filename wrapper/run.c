@@ -448,6 +448,8 @@ static void finish(struct run *run, int wait_status)
     }
     if (child < 0)
         take_back(run);
+    else
+        jail_reap(&run->jail);
     service_reap(&run->service);
     exit_like(wait_status);
 }

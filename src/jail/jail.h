@@ -87,6 +87,7 @@ struct jail {
     bool foreground; /* netjail had the terminal when the command was released */
     bool refused;    /* jail_release() failed in execve(2) itself */
     int ended_by;    /* jail_release() was ended by this signal; 0: it was not */
+    int64_t released_ms; /* when the command began; 0: it has not */
 };
 
 /* Must be called early in main(): blocks the signals that the supervisor handles and remembers the
@@ -146,11 +147,13 @@ struct supervision {
  * status in the form of wait(2). */
 int supervise(const struct supervision *supervision, int *ret_status, struct error *error);
 
-/* Waits for the end of init. Of interest after supervise(), when init is all that is left and is
- * just ending: the caller of netjail need not wait for the kernel's clean-up of its mounts (0.5
- * ms), but
- * --wait-clean does. */
+/* Waits for the end of init. */
 void jail_wait(const struct jail *jail);
+
+/* After supervise(): ends init and waits for it, so that the processor time of the command counts
+ * as netjail's for whoever waits for netjail (times(2)); unless the command ran so shortly that the
+ * kernel's clean-up of init's mounts would be noticed. */
+void jail_reap(const struct jail *jail);
 
 /* Ends what a killed init has left behind, where there is no pid namespace to do it: the command
  * may send signals to init then. All our other children must have been waited for. Safe to call at
@@ -161,7 +164,8 @@ void jail_end_strays(const struct jail *jail);
 void jail_close_relay(struct jail *jail);
 
 /* Kills everything in the jail and waits for it (when supervise() has seen the end of everything
- * but init, init's own end is not waited for: jail_wait()); safe to call at any time, twice. */
+ * but init, init's own end is waited for as by jail_reap() only); safe to call at any time, twice.
+ */
 void jail_destroy(struct jail *jail);
 
 /* Ends this process as the command ended: exit status, or the same signal without a second core

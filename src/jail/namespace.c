@@ -7,6 +7,7 @@
  * here (every path after the clone that fails destroys it), or a map that names more than the
  * caller's own ids. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "jail/control.h"
 #include "jail/init.h"
 #include "jail/jail.h"
@@ -28,6 +29,7 @@
 
 #define EARLY_SIGNALS_MAX 16
 #define EXEC_GRACE_MS     200 /* a command that has begun gets its signals itself */
+#define USAGE_AFTER_MS    100 /* init's end takes 0.3 ms */
 
 /* The number in a sysctl; `missing` where there is none. */
 static long sysctl_number(const char *path, long missing)
@@ -468,6 +470,7 @@ static int release(struct jail *jail, struct early *early, struct error *error)
     if (message.kind != CONTROL_STARTED)
         return error_set(error, -EPROTO, "the jail's init answered out of order");
     jail->state = JAIL_RUNNING;
+    jail->released_ms = clock_now_ms();
     for (size_t i = 0; status == 0 && i < early->count; i++)
         status = tell(jail, CONTROL_SIGNAL, early->signals[i], error);
     return status;
@@ -502,6 +505,19 @@ void jail_wait(const struct jail *jail)
         ;
 }
 
+/* Has the command run for so long that its caller would not notice the wait for init's end? */
+static bool took_its_time(const struct jail *jail)
+{
+    return jail->released_ms > 0 && clock_now_ms() - jail->released_ms >= USAGE_AFTER_MS;
+}
+
+void jail_reap(const struct jail *jail)
+{
+    if (took_its_time(jail) &&
+        syscall(SYS_pidfd_send_signal, jail->init_pidfd, SIGKILL, NULL, 0u) == 0)
+        jail_wait(jail);
+}
+
 void jail_end_strays(const struct jail *jail)
 {
     if (jail->adopts)
@@ -529,7 +545,7 @@ void jail_destroy(struct jail *jail)
     jail_close_relay(jail);
     close_fd(&jail->netns_fd);
     close_fd(&jail->notify_fd);
-    if (jail->state != JAIL_EMPTY)
+    if (jail->state != JAIL_EMPTY || took_its_time(jail))
         jail_wait(jail); /* else only the kernel's clean-up of the mounts is left to it */
     close_fd(&jail->init_pidfd);
     jail->init_pid = -1;

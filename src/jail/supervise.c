@@ -6,6 +6,7 @@
  *   - from the terminal (si_code SI_KERNEL): the kernel has sent them to the whole foreground
  * group, to which the command belongs; not forwarded. A hang-up also reaches a session leader
  * alone: forwarded
+ *   - SIGALRM of a timer that outlasted exec() (alarm(2)): forwarded
  *   - SIGCHLD of our own children: the service is reaped
  * When the command stops, netjail stops itself with the same signal, so that the caller's shell
  * takes the terminal back, and continues the command when it is continued itself.
@@ -202,8 +203,8 @@ static bool must_forward(const struct watch *watch, const struct signalfd_siginf
 {
     if ((pid_t)info->ssi_pid == getpid() && info->ssi_code == SI_USER)
         return false; /* SIGPIPE of our own */
-    if (info->ssi_code != SI_KERNEL)
-        return true;
+    if (info->ssi_code != SI_KERNEL || info->ssi_signo == SIGALRM)
+        return true; /* alarm(2) outlasts exec(): our caller's, meant for the command */
     if (info->ssi_signo == SIGHUP)
         return watch->jail->own_group || getsid(0) == getpid();
     return watch->jail->own_group && (info->ssi_signo == SIGINT || info->ssi_signo == SIGQUIT ||

@@ -285,6 +285,21 @@ def check_pipes():
             fail("descriptor", fd, "is held open by netjail")
 
 
+def check_alarm():
+    """alarm(2) outlasts exec(), and is meant for the command."""
+    both(["sleep", "5"], "alarm", preexec_fn=lambda: signal.setitimer(signal.ITIMER_REAL, 0.5))
+
+
+def check_usage():
+    """What the command has used is told to whoever waits for netjail: time(1)."""
+    command = [sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"]
+    on_the_host = [["-e", "link eth0 veth host"]] if os.geteuid() == 0 else []
+    for options in [[], ["-P", "8099:80"], ["-e", "processes shared"], *on_the_host]:
+        usage = os.wait4(subprocess.Popen([*NETJAIL, *options, *command]).pid, 0)[2]
+        if usage.ru_utime + usage.ru_stime < 0.29:
+            fail(options, "the command has used", usage.ru_utime, usage.ru_stime)
+
+
 def check_storm():
     """Hundreds of descriptors."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))

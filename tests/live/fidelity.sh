@@ -13,6 +13,8 @@ both_what_a_process_inherits() { compare state argv0 storm; }
 both_signals_arrive_once() { compare signals; }
 both_stops_and_continues() { compare stops; }
 both_terminal() { compare window sessions hangup; }
+both_alarm() { compare alarm; }
+both_processor_time_of_the_command() { compare usage; }
 both_pipes_end() { compare pipes; }
 
 both_programs_that_start_others() {
