@@ -578,7 +578,8 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
                  .nft_fd = -1,
                  .nflog_fd = -1,
                  .netns_fd = -1,
-                 .notify_fd = -1},
+                 .notify_fd = -1,
+                 .signal_fd = -1},
     };
     events_init(&run.events);
     int result = prepare(&run);

@@ -77,6 +77,7 @@ struct jail {
     bool has_relay;           /* relay_fds are open */
     int relay_fds[RELAY_FDS]; /* enum relay_fd */
     int netns_fd;
+    int signal_fd; /* signalfd(2), from jail_release() on: what has not been read is pending */
     int notify_fd; /* datagrams of the jail's sd_notify(3); -1: none, or given away */
     int state;     /* enum jail_state (jail/control.h): which reports of init are permitted now */
     bool notify;   /* CONTROL_NOTIFY is to come */

@@ -319,6 +319,7 @@ int jail_start(const struct jail_setup *setup, struct jail *ret_jail, struct err
                         .nflog_fd = -1,
                         .netns_fd = -1,
                         .notify_fd = -1,
+                        .signal_fd = -1,
                         .notify = setup->notify,
                         .state = JAIL_CLONED,
                         .processes_shared = setup->policy->processes_shared};
@@ -398,11 +399,11 @@ void jail_last_words(const struct jail *jail, struct error *error)
 struct early {
     int signals[EARLY_SIGNALS_MAX];
     size_t count;
-    int fd; /* signalfd(2): more have come; -1: nobody tells */
+    int fd; /* signalfd(2): more have come */
 };
 
 /* What came before the command existed was meant for it all the same: Ctrl-C during the set-up. */
-static void early_begin(struct early *early)
+static int early_begin(struct early *early, struct error *error)
 {
     static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
     sigset_t set;
@@ -411,6 +412,7 @@ static void early_begin(struct early *early)
     for (size_t i = 0; i < ARRAY_LENGTH(passed); i++)
         (void)sigaddset(&set, passed[i]);
     early->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return early->fd < 0 ? error_errno(error, -errno, "cannot wait for signals") : 0;
 }
 
 /* One that would end the command, or 0. */
@@ -479,14 +481,12 @@ static int release(struct jail *jail, struct early *early, struct error *error)
 int jail_release(struct jail *jail, struct error *error)
 {
     struct early early = {.fd = -1};
-    int status;
 
-    early_begin(&early);
+    if (early_begin(&early, error) < 0) /* supervise() could not either, too late */
+        return error->code;
+    jail->signal_fd = early.fd;
     (void)early_take(&early);
-    status = release(jail, &early, error);
-    if (early.fd >= 0)
-        (void)close(early.fd); /* what has not been read is still pending */
-    return status;
+    return release(jail, &early, error);
 }
 
 static void close_fd(int *fd)
@@ -545,6 +545,7 @@ void jail_destroy(struct jail *jail)
     jail_close_relay(jail);
     close_fd(&jail->netns_fd);
     close_fd(&jail->notify_fd);
+    close_fd(&jail->signal_fd);
     if (jail->state != JAIL_EMPTY || took_its_time(jail))
         jail_wait(jail); /* else only the kernel's clean-up of the mounts is left to it */
     close_fd(&jail->init_pidfd);

@@ -65,6 +65,22 @@ both_small_data() {
     done
 }
 
+both_nothing_runs_with_a_descriptor_too_few() {
+    local n refused=0 args
+    for args in '' '-P 8098:80'; do
+        for n in {5..40}; do
+            # shellcheck disable=SC2086 # options
+            run bash -c 'ulimit -n '$n'; exec "$@"' - "$NETJAIL" -q --wait-clean $args echo ran
+            case $status:$out in
+            0:ran) ;;
+            125:) refused=$((refused + 1)) ;;
+            *) fail "with ulimit -n $n: $status $out $err" ;;
+            esac
+        done
+    done
+    [ "$refused" -ge 6 ] || fail "only $refused runs had too few"
+}
+
 both_too_few_descriptors_have_a_name() {
     local n refused=0
     for n in 5 8 10 12 16 20 64; do
