@@ -273,7 +273,6 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
     struct watch watch = {.supervision = supervision,
                           .jail = supervision->jail,
                           .service_pid = supervision->service_pid,
-                          .signal_fd = supervision->jail->signal_fd,
                           .renew_at_ms = clock_now_ms() + supervision->renew_interval_ms,
                           .trim_at_ms = clock_now_ms() + MEMORY_TRIM_AFTER_MS};
     struct events none;
@@ -284,8 +283,10 @@ int supervise(const struct supervision *supervision, int *ret_status, struct err
     if (!supervision->events)
         events_init(&none);
     (void)sigfillset(&all); /* cannot fail with a valid pointer */
-    if (signalfd(watch.signal_fd, &all, 0) < 0)
+    watch.signal_fd = signalfd(supervision->jail->signal_fd, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (watch.signal_fd < 0)
         return error_errno(error, -errno, "cannot wait for signals");
+    supervision->jail->signal_fd = watch.signal_fd;
     streams_close();
     watch_service(&watch);
     status = watch_run(&watch, error);

@@ -214,7 +214,7 @@ static void test_supervise_serves(void **state)
     struct events events;
     struct pipe_source first, added;
     struct stand_in stand_in;
-    struct jail jail = {.init_pidfd = -1, .state = JAIL_RUNNING};
+    struct jail jail = {.init_pidfd = -1, .signal_fd = -1, .state = JAIL_RUNNING};
     struct supervision supervision = {.jail = &jail, .events = &events};
     struct error error = {0};
     int pair[2], status = 0;
@@ -238,12 +238,13 @@ static void test_supervise_serves(void **state)
     pipe_close(&added);
     (void)close(pair[0]);
     (void)close(pair[1]);
+    (void)close(jail.signal_fd);
 }
 
 /* What supervise() makes of one report that is there when it begins. */
 static int supervise_one(enum control_kind kind, int value, int *ret_status, struct error *error)
 {
-    struct jail jail = {.init_pidfd = -1, .state = JAIL_RUNNING};
+    struct jail jail = {.init_pidfd = -1, .signal_fd = -1, .state = JAIL_RUNNING};
     struct supervision supervision = {.jail = &jail};
     int pair[2];
 
