@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define LOOPBACK_INDEX 1 /* of lo, in every network namespace */
+
 struct question {
     struct nlmsghdr header;
     struct rtmsg route;
@@ -36,6 +38,27 @@ static int ask(int fd, const struct addr *addr)
     return send(fd, &question, question.header.nlmsg_len, 0) < 0 ? -errno : 0;
 }
 
+/* The interface that a route leads to; 0: none is said. */
+static uint32_t interface_of(const uint8_t *attributes, size_t left)
+{
+    uint32_t index = 0;
+    struct rtattr head;
+
+    while (left >= sizeof head) {
+        size_t size;
+
+        memcpy(&head, attributes, sizeof head);
+        size = RTA_ALIGN(head.rta_len);
+        if (head.rta_len < sizeof head || size > left)
+            break;
+        if (head.rta_type == RTA_OIF && head.rta_len == RTA_LENGTH(sizeof index))
+            memcpy(&index, attributes + RTA_LENGTH(0), sizeof index);
+        attributes += size;
+        left -= size;
+    }
+    return index;
+}
+
 int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
 {
     union {
@@ -59,11 +82,17 @@ int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, b
             memcpy(&failure, NLMSG_DATA(&answer.header), sizeof failure);
             return failure.error < 0 ? failure.error : -EPROTO;
         }
-        if (answer.header.nlmsg_type != RTM_NEWROUTE || (size_t)got < NLMSG_LENGTH(sizeof route))
+        if (answer.header.nlmsg_type != RTM_NEWROUTE || answer.header.nlmsg_len > (size_t)got ||
+            answer.header.nlmsg_len < NLMSG_LENGTH(sizeof route))
             return -EPROTO;
         memcpy(&route, NLMSG_DATA(&answer.header), sizeof route);
-        *ret_is_local = route.rtm_type == RTN_LOCAL;
-        *ret_is_plain = route.rtm_type == RTN_UNICAST;
+        /* What a route to other machines sends to lo comes to the host itself, too. */
+        *ret_is_plain =
+            route.rtm_type == RTN_UNICAST &&
+            interface_of(answer.bytes + NLMSG_LENGTH(sizeof route),
+                         answer.header.nlmsg_len - NLMSG_LENGTH(sizeof route)) != LOOPBACK_INDEX;
+        *ret_is_local =
+            route.rtm_type == RTN_LOCAL || (route.rtm_type == RTN_UNICAST && !*ret_is_plain);
         return 0;
     }
     return code;

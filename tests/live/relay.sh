@@ -180,4 +180,24 @@ both_no_machine_is_told() {
     assert_contains "$err" '"destination":"239.1.2.3","port":9,"count":1,"hint":"multicast'
 }
 
+# `ip route add NET dev lo` is meant as a way to nowhere, and leads to the host itself.
+root_route_to_lo_leads_to_the_host() {
+    local file
+    file=$(relayed 'allow out to any' 'log denied')
+    ip route add 203.0.113.128/25 dev lo
+    /usr/bin/python3 -c 'import socket, sys
+s = socket.socket(type=socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 9))
+print("up", file=open(sys.argv[1] + "/up", "w"))
+open(sys.argv[1] + "/heard", "wb").write(s.recv(99))' "$T" &
+    remember_process $!
+    wait_for_file "$T/up"
+    run "$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" burst 203.0.113.200 9 1
+    assert_contains "$err" '203.0.113.200:9 (an address of this host)'
+    echo last > /dev/udp/203.0.113.200/9
+    wait_for_file "$T/heard"
+    assert_equal "$(cat "$T/heard")" last
+    ip route del 203.0.113.128/25 dev lo
+}
+
 run_tests "$@"
