@@ -291,6 +291,7 @@ static void lookup_asked(void *context, bool answered)
     struct dns_answer *answer = &lookup->answer;
 
     if (!answered) {
+        resolver_log_unanswered(&lookup->resolver->log, &lookup->name);
         lookup_fail(lookup, DNS_SERVFAIL);
         return;
     }

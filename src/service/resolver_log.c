@@ -103,3 +103,11 @@ void resolver_log_address(struct resolver_log *log, const char *name, const stru
         (void)snprintf(hint, sizeof hint, "dns { private %s }", name); /* names are short */
     tell(log, &denial);
 }
+
+void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name)
+{
+    char text[DNS_NAME_MAX];
+
+    if (dns_name_text(name, text))
+        service_log_limit(log->log, "no name server answers: %s does not resolve", text);
+}

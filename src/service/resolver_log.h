@@ -5,6 +5,7 @@
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/resolver.h"
+#include "service/resolver_name.h"
 
 #define RESOLVER_LOG_NAMES 64
 
@@ -33,3 +34,5 @@ void resolver_log_name(struct resolver_log *log, const char *name, size_t rule);
 /* An address that a public name must not have. */
 void resolver_log_address(struct resolver_log *log, const char *name, const struct addr *addr,
                           bool never);
+/* A name whose servers were all asked in vain: the program says only that it does not resolve. */
+void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name);

@@ -60,6 +60,12 @@ both_hints_speak_of_names() {
     assert_contains "$err" "hint: allow out udp to $OUTSIDE4 port 53"
 }
 
+# Nobody else would say why a name that is admitted does not resolve.
+both_no_answer_is_told() {
+    run "$NETJAIL" -q --allow 'out tcp to www.test port 443' --dns "$INTERNET4" -e 'log denied' getent hosts www.test
+    assert_contains "$err" 'no name server answers: www.test does not resolve'
+}
+
 # No address is no answer: it was not found out.
 both_loop_of_aliases_fails() {
     assert_status 0 "$NETJAIL" -q --allow 'out tcp to round.test port 443' dig round.test
