@@ -17,6 +17,7 @@
 #include "plan/build.h"
 #include "service/config.h"
 #include "wrapper/ctl.h"
+#include "wrapper/queue.h"
 #include "wrapper/report.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ struct trial {
     struct applied applied;
     struct jail jail;
     bool has_jail;
+    struct queue queue;
 };
 
 static int trial_plan(struct trial *trial, const char *text, bool privileged, struct error *error)
@@ -138,9 +140,10 @@ static int trial_jail(struct trial *trial, bool privileged, struct error *error)
                                    .nft_fd = trial->jail.nft_fd,
                                    .netns_fd = trial->jail.netns_fd};
     result = kernel_open(&sockets, trial->plan->needs_host, &trial->kernel, error);
+    queue_open(&trial->queue, trial->plan, &trial->jail);
     if (result == 0)
-        result = apply_plan(trial->kernel, trial->plan, 0, trial->plan->ops_count, &trial->applied,
-                            error);
+        result = queue_apply(&trial->queue, trial->kernel, trial->plan, trial->plan->ops_count,
+                             &trial->applied, error);
     if (result == 0)
         result = verify_rules(trial->kernel, trial->plan, error);
     if (result == 0)
@@ -150,9 +153,9 @@ static int trial_jail(struct trial *trial, bool privileged, struct error *error)
     return result;
 }
 
-static void try_policy(const char *text, bool privileged, struct result *result)
+static void try_policy(const char *text, bool privileged, bool *ret_queues, struct result *result)
 {
-    struct trial trial = {.policy = policy_new(), .facts = facts_new()};
+    struct trial trial = {.policy = policy_new(), .facts = facts_new(), .queue.fd = -1};
     struct error error = {0};
 
     trial.diags = policy_diags(trial.policy);
@@ -161,6 +164,9 @@ static void try_policy(const char *text, bool privileged, struct result *result)
         outcome = trial_plan(&trial, text, privileged, &error);
     if (outcome == 0)
         outcome = trial_jail(&trial, privileged, &error);
+    if (ret_queues)
+        *ret_queues = outcome == 0 && trial.plan->queues;
+    queue_close(&trial.queue);
     if (trial.has_jail)
         jail_destroy(&trial.jail);
     applied_free(&trial.applied);
@@ -177,7 +183,7 @@ static void try_policy(const char *text, bool privileged, struct result *result)
 
 static void check_jail(struct result *result)
 {
-    try_policy("", privs_over_host(), result);
+    try_policy("", privs_over_host(), NULL, result);
 }
 
 static void check_host_links(struct result *result)
@@ -203,7 +209,7 @@ static void check_host_links(struct result *result)
                "allow out tcp,udp to any port 1-1000 rate 10/second\n"
                "deny in icmp\n"
                "publish any:8080 to 80\n",
-               true, result);
+               true, NULL, result);
 }
 
 static void check_landlock(struct result *result)
@@ -222,14 +228,19 @@ static void check_landlock(struct result *result)
 
 static void check_queue(struct result *result)
 {
-    if (access("/proc/net/netfilter/nfnetlink_queue", F_OK) == 0)
-        set(result, FOUND, "a refused connection of `link relay` is refused with its own reason",
-            "");
-    else
+    bool queues = false;
+
+    try_policy("link relay\nallow out tcp to any port 1-1000\n", privs_over_host(), &queues,
+               result);
+    if (queues)
+        set(result, FOUND,
+            "tried: a refused connection of `link relay` is refused with its own reason", "");
+    else if (result->finding == FOUND)
         set(result, LIMITED,
-            "no NFQUEUE to be seen: a connection of `link relay` that the outside refuses is "
-            "reset after it was accepted",
-            "a kernel with CONFIG_NETFILTER_NETLINK_QUEUE (modprobe nfnetlink_queue)");
+            "no NFQUEUE: a connection of `link relay` that the outside refuses is reset after it "
+            "was accepted, and pings are refused",
+            "a kernel with CONFIG_NETFILTER_NETLINK_QUEUE and CONFIG_NFT_QUEUE (modprobe "
+            "nft_queue) or CONFIG_NETFILTER_XT_TARGET_NFQUEUE");
 }
 
 /* May the service make ping sockets (icmp(7))? It runs as the caller, or under root as another. */
@@ -315,7 +326,7 @@ static const struct check checks[] = {
     {"bridge, veth, NAT, publish", check_host_links, true},
     {"scoped signals (Landlock)", check_landlock, false},
     {"IPv6", check_ipv6, false},
-    {"NFQUEUE", check_queue, false},
+    {"relay, NFQUEUE", check_queue, true},
     {"ping sockets", check_ping, false},
     {"forwarding per interface", check_forwarding, false},
     {"netjail-service", check_service, false},

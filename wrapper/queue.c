@@ -34,6 +34,28 @@ void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail)
         plan_forget_queue(plan);
 }
 
+/* Kernels have nft's own statement, the target of xtables, both or none, built in or as modules.
+ * The target's module is not loaded for a table of both families, so that Debian's kernel has none
+ * of it; the statement's is, but to ask a kernel that has none costs a modprobe at every start. */
+int queue_apply(struct queue *queue, struct kernel *kernel, struct plan *plan, size_t count,
+                struct applied *ret_applied, struct error *error)
+{
+    bool nft_first = plan->queues && nfqueue_nft_is_loaded();
+    const enum term_kind kinds[] = {nft_first ? TERM_QUEUE_NFT : TERM_QUEUE,
+                                    nft_first ? TERM_QUEUE : TERM_QUEUE_NFT};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds) && plan->queues; i++) {
+        plan_queue_by(plan, kinds[i]);
+        if (apply_plan(kernel, plan, 0, count, ret_applied, error) == 0)
+            return 0;
+        applied_free(ret_applied);
+        *error = (struct error){0};
+    }
+    plan_forget_queue(plan);
+    queue_close(queue);
+    return apply_plan(kernel, plan, 0, count, ret_applied, error);
+}
+
 void queue_verdicts(void *context, const struct report_verdicts *report)
 {
     const struct queue *queue = context;

@@ -15,6 +15,11 @@ struct queue {
  * failures outside are resets then. Before the rules are loaded. */
 void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail);
 
+/* Loads the first `count` ops of the plan, the rules, with what lets packets wait as this kernel has
+ * it. Errors: of apply_plan(). */
+int queue_apply(struct queue *queue, struct kernel *kernel, struct plan *plan, size_t count,
+                struct applied *ret_applied, struct error *error);
+
 /* What the service says about packets; it was judged by jail/reports.c. */
 void queue_verdicts(void *context, const struct report_verdicts *verdicts);
 

@@ -199,23 +199,6 @@ static size_t count_rule_ops(const struct plan *plan)
     return count;
 }
 
-/* A kernel without NFQUEUE refuses the rule that makes connections wait: then they do not. */
-static int apply_rules(struct run *run, size_t rules)
-{
-    struct plan *plan = run->claim.plan;
-    int result;
-
-    queue_open(&run->queue, plan, &run->jail);
-    result = apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
-    if (result == 0 || !plan->queues)
-        return result;
-    plan_forget_queue(plan);
-    queue_close(&run->queue);
-    applied_free(&run->applied);
-    run->error = (struct error){0};
-    return apply_plan(run->kernel, plan, 0, rules, &run->applied, &run->error);
-}
-
 static int start_talk(struct run *run)
 {
     if (run->service.pid <= 0 && run->policy->jail_sets_count == 0)
@@ -240,8 +223,10 @@ static int build_network(struct run *run)
         claim_unlock(&run->claim);
         return joined_verify(run->claim.join_fd, run->jail.netns_fd, &run->error);
     }
-    int result = apply_rules(run, rules);
 
+    queue_open(&run->queue, run->claim.plan, &run->jail);
+    int result =
+        queue_apply(&run->queue, run->kernel, run->claim.plan, rules, &run->applied, &run->error);
     if (result == 0)
         result = verify_rules(run->kernel, plan, &run->error);
     if (result == 0)

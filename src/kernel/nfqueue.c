@@ -15,6 +15,7 @@
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* One message: headers (16 + 4 bytes), the verdict (4 + 8), the mark (4 + 4). */
 #define VERDICT_SIZE 40
@@ -43,6 +44,11 @@ int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *err
     if (result < 0)
         return error_errno(error, result, "cannot let connections wait in the jail (NFQUEUE)");
     return 0;
+}
+
+bool nfqueue_nft_is_loaded(void)
+{
+    return access("/sys/module/nft_queue", F_OK) == 0;
 }
 
 int nfqueue_verdicts(int fd, uint16_t number, const struct nfqueue_verdict *verdicts, size_t count)

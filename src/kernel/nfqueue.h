@@ -13,6 +13,9 @@
  * each packet come with it. Needs CAP_NET_ADMIN over the jail. */
 int nfqueue_bind(int fd, uint16_t number, uint32_t copy_bytes, struct error *error);
 
+/* Is nft's own statement for it loaded as a module? */
+bool nfqueue_nft_is_loaded(void);
+
 struct nfqueue_verdict {
     uint32_t id;
     uint32_t verdict; /* NF_DROP, NF_ACCEPT, NF_REPEAT */

@@ -400,6 +400,16 @@ static void add_queue(struct builder *builder)
     set_bytes(builder, expr, NFTNL_EXPR_TG_INFO, info, 8);
 }
 
+static void add_queue_nft(struct builder *builder)
+{
+    struct nftnl_expr *expr = add(builder, "queue");
+    if (!expr)
+        return;
+    nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_NUM, RELAY_QUEUE);
+    nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_TOTAL, 1);
+    nftnl_expr_set_u16(expr, NFTNL_EXPR_QUEUE_FLAGS, 0);
+}
+
 static void add_term(struct builder *builder, const struct term *term)
 {
     switch (term->kind) {
@@ -444,6 +454,9 @@ static void add_term(struct builder *builder, const struct term *term)
         break;
     case TERM_QUEUE:
         add_queue(builder);
+        break;
+    case TERM_QUEUE_NFT:
+        add_queue_nft(builder);
         break;
     case TERM_MASQUERADE:
         (void)add(builder, "masq"); /* the same */

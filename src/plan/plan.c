@@ -30,11 +30,16 @@ void plan_free(struct plan *plan)
         arena_free(plan->arena);
 }
 
-void plan_forget_queue(struct plan *plan)
+void plan_queue_by(struct plan *plan, enum term_kind kind)
 {
     for (size_t i = 0; i < plan->terms_count; i++)
-        if (plan->terms[i].kind == TERM_QUEUE)
-            plan->terms[i].kind = TERM_COUNTER;
+        if (plan->terms[i].kind == TERM_QUEUE || plan->terms[i].kind == TERM_QUEUE_NFT)
+            plan->terms[i].kind = kind;
+}
+
+void plan_forget_queue(struct plan *plan)
+{
+    plan_queue_by(plan, TERM_COUNTER);
     plan->queues = false;
 }
 

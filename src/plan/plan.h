@@ -129,7 +129,8 @@ enum term_kind {
     TERM_REJECT_HOST,       /* icmpx host-unreachable */
     TERM_REJECT_NET,        /* icmpx no-route */
     TERM_TPROXY,            /* tproxy: to a transparent socket of the jail; none: go on */
-    TERM_QUEUE,             /* NFQUEUE 0, by the target of xtables: nft's own may be missing */
+    TERM_QUEUE,             /* NFQUEUE 0, by the target of xtables */
+    TERM_QUEUE_NFT,         /* the same by nft's own statement: a kernel has both, one or none */
     TERM_MASQUERADE,
     TERM_DNAT_MAP, /* lookup: destination address and port from a map; no element: go on */
 };
@@ -399,6 +400,9 @@ struct plan {
 
 #define RELAY_QUEUE       0             /* in the jail */
 #define CHAIN_RELAY_QUEUE "relay_queue" /* what waits; empty: nothing does */
+
+/* By which of the two packets get into NFQUEUE: TERM_QUEUE, as planned, or TERM_QUEUE_NFT. */
+void plan_queue_by(struct plan *plan, enum term_kind kind);
 
 /* Makes do without NFQUEUE, for a kernel that has none: what would wait goes on, or is refused
  * where it cannot. */

@@ -260,6 +260,7 @@ static void print_term(const struct term *term, struct buf *out)
         print_tproxy(term, out);
         return;
     case TERM_QUEUE:
+    case TERM_QUEUE_NFT:
         buf_printf(out, "queue to %d", RELAY_QUEUE);
         return;
     case TERM_MASQUERADE:

@@ -65,12 +65,55 @@ static void test_ruleset(void **unused)
     facts_free(facts);
 }
 
+static size_t count_terms(const struct plan *plan, enum term_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->terms_count; i++)
+        count += plan->terms[i].kind == kind;
+    return count;
+}
+
+/* By either of the kernel's two ways the same packets wait; without one none does. */
+static void test_queue(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct policy *policy = fixture_policy("link relay\nallow out tcp to any port 443\n");
+    struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
+    cleanup_buf struct buf planned = {0};
+    cleanup_buf struct buf other = {0};
+    cleanup_buf struct buf without = {0};
+
+    (void)unused;
+    assert_true(plan->queues);
+    assert_int_equal(count_terms(plan, TERM_QUEUE), 1);
+    plan_print_ruleset(plan, WHERE_JAIL, NFT_INET, &planned);
+    assert_non_null(strstr(buf_text(&planned), "queue to 0"));
+    plan_queue_by(plan, TERM_QUEUE_NFT);
+    assert_int_equal(count_terms(plan, TERM_QUEUE), 0);
+    assert_int_equal(count_terms(plan, TERM_QUEUE_NFT), 1);
+    plan_print_ruleset(plan, WHERE_JAIL, NFT_INET, &other);
+    assert_string_equal(buf_text(&planned), buf_text(&other));
+    plan_queue_by(plan, TERM_QUEUE);
+    assert_int_equal(count_terms(plan, TERM_QUEUE), 1);
+    plan_queue_by(plan, TERM_QUEUE_NFT);
+    plan_forget_queue(plan);
+    assert_false(plan->queues);
+    assert_int_equal(count_terms(plan, TERM_QUEUE) + count_terms(plan, TERM_QUEUE_NFT), 0);
+    plan_print_ruleset(plan, WHERE_JAIL, NFT_INET, &without);
+    assert_null(strstr(buf_text(&without), "queue to 0"));
+    plan_free(plan);
+    policy_free(policy);
+    facts_free(facts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_describe),
         cmocka_unit_test(test_quoting),
         cmocka_unit_test(test_ruleset),
+        cmocka_unit_test(test_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
