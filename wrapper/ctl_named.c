@@ -24,6 +24,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -37,7 +38,7 @@
 struct creation {
     const struct ctl_options *options;
     const char *name;
-    int ready_fd; /* -1: stays in the foreground */
+    int ready_fd; /* our end of the pipe; -1: stays in the foreground */
 };
 
 static int fail(const struct error *error)
@@ -190,21 +191,62 @@ static int supervise_named(struct creation *creation, struct options *line,
                                                                                        : CTL_SYSTEM;
 }
 
-/* The parent's side: the exit status of `create`. */
-static int await_ready(pid_t child, int ready_fd)
+/* Signals that would end us: `create` undoes what it has begun first (SIGQUIT ends it at once).
+ * `old` is the mask before. */
+static int stops_take(sigset_t *old, int *ret_fd, struct error *error)
 {
-    struct error error = {0};
-    char byte;
-    ssize_t got;
-    int status;
+    static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+    struct sigaction action;
+    sigset_t set;
 
+    (void)sigemptyset(&set); /* these cannot fail with valid arguments */
+    for (size_t i = 0; i < ARRAY_LENGTH(signals); i++)
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+            (void)sigaddset(&set, signals[i]);
+    *ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (*ret_fd < 0 || sigprocmask(SIG_BLOCK, &set, old) < 0)
+        return error_errno(error, -errno, "cannot wait for signals");
+    return 0;
+}
+
+/* What the supervisor says, 0 bytes when it has ended, or a negative errno. *ret_stop: a signal
+ * that came meanwhile. */
+static ssize_t await_byte(int ready_fd, int stops_fd, int *ret_stop)
+{
+    struct pollfd waits[] = {{.fd = ready_fd, .events = POLLIN},
+                             {.fd = stops_fd, .events = POLLIN}};
+    struct signalfd_siginfo info;
+    ssize_t got;
+    char byte;
+
+    while (poll(waits, *ret_stop ? 1 : 2, -1) < 0 || !waits[0].revents) {
+        if (*ret_stop || !waits[1].revents ||
+            read(stops_fd, &info, sizeof info) != (ssize_t)sizeof info)
+            continue;
+        *ret_stop = (int)info.ssi_signo;
+    }
     do
         got = read(ready_fd, &byte, 1);
     while (got < 0 && errno == EINTR);
-    if (got == 1)
+    return got < 0 ? -errno : got;
+}
+
+static int end_living(const char *name, bool *ret_found, struct error *error);
+
+/* The parent's side: the exit status of `create`. *ret_stop: by this signal it is to end. */
+static int await_ready(const struct creation *creation, pid_t child, int stops_fd, int *ret_stop)
+{
+    struct error error = {0};
+    ssize_t got = await_byte(creation->ready_fd, stops_fd, ret_stop);
+    bool found;
+    int status;
+
+    if (got == 1 && !*ret_stop)
         return CTL_OK;
+    if (got == 1 && end_living(creation->name, &found, &error) < 0)
+        (void)fail(&error);
     if (got < 0) {
-        (void)error_errno(&error, -errno, "cannot hear whether the jail is there");
+        (void)error_errno(&error, (int)got, "cannot hear whether the jail is there");
         (void)fail(&error);
         (void)kill(child, SIGTERM); /* as long as we do not wait for it, it is there to hear it */
     }
@@ -218,30 +260,44 @@ static int create_in_background(struct creation *creation, struct options *line,
 {
     struct error error = {0};
     bool has_left;
+    sigset_t mask;
     int ready_fds[2];
+    int stops_fd;
+    int stop = 0;
     pid_t child;
 
     if (pipe2(ready_fds, O_CLOEXEC) < 0) {
         (void)error_errno(&error, -errno, "cannot make a pipe to the jail's supervisor");
         return fail(&error);
     }
+    if (stops_take(&mask, &stops_fd, &error) < 0)
+        return fail(&error);
     (void)fflush(stdout); /* nothing is in it yet */
     child = fork();
     if (child == 0) {
         (void)close(ready_fds[0]);
+        (void)close(stops_fd);
         creation->ready_fd = ready_fds[1];
-        (void)setsid();    /* a new child is no group leader */
-        (void)!chdir("/"); /* it must not keep a file system busy */
+        (void)setsid();                              /* a new child is no group leader */
+        (void)sigprocmask(SIG_SETMASK, &mask, NULL); /* it was valid when it was read */
+        (void)!chdir("/");                           /* it must not keep a file system busy */
         _exit(supervise_named(creation, line, assembled));
     }
     if (child < 0)
         (void)error_errno(&error, -errno, "cannot start the jail's supervisor");
     (void)close(ready_fds[1]);
-    int status = child < 0 ? fail(&error) : await_ready(child, ready_fds[0]);
+    creation->ready_fd = ready_fds[0];
+    int status = child < 0 ? fail(&error) : await_ready(creation, child, stops_fd, &stop);
     (void)close(ready_fds[0]);
+    (void)close(stops_fd);
     /* The supervisor has no right any more to take the name away; we have. */
     if (status != CTL_OK && child > 0 && remove_rest(creation->name, &has_left, &error) < 0)
-        return fail(&error);
+        status = fail(&error);
+    /* A signal that comes now comes too late: the status tells that the jail is there. */
+    if (status != CTL_OK)
+        (void)sigprocmask(SIG_SETMASK, &mask, NULL); /* it was valid when it was read */
+    if (stop)
+        (void)raise(stop);
     return status;
 }
 

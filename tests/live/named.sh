@@ -49,6 +49,24 @@ root_in_the_background() {
     assert_status 0 "$NETJAILCTL" delete web
 }
 
+# Ctrl-C, and timeout(1), which sends two: all or nothing, and the status says which.
+root_stopped_while_it_is_made() {
+    local file delay stopped=0
+    file=$(named_policy)
+    for delay in 0.00{2..9} 0.01{0..9} 0.02 0.03 0.04; do
+        run timeout --preserve-status -s INT "$delay" env --default-signal=INT "$NETJAILCTL" create web -p "$file"
+        if [ "$status" = 0 ]; then
+            assert_status 0 "$NETJAILCTL" delete web
+        else
+            assert_equal "$status" 130 "$err"
+            assert_equal "$("$NETJAILCTL" list --json)" '[]'
+            [ ! -e /run/netns/web ] || fail "the name stays, after $delay s"
+            stopped=$((stopped + 1))
+        fi
+    done
+    [ "$stopped" -ge 3 ] || fail "only $stopped were stopped"
+}
+
 root_after_sigkill() {
     create web -p "$(named_policy)"
     kill -KILL "$("$NETJAILCTL" list --json | jq '.[0].pid')"
