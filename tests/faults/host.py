@@ -49,10 +49,11 @@ def nft_tables():
 def links(net="/proc/self/net"):
     """Links with their IPv6 addresses, IPv4 addresses and routes, also of a process in another namespace."""
     yield from (f"link {line.partition(':')[0].strip()}" for line in read(f"{net}/dev").splitlines() if ":" in line)
-    # The second field is the link's index, which is another one when it comes back.
+    # The second field is the link's index, which is another one when it comes back; the kernel takes IFA_F_TENTATIVE
+    # away by itself.
     for line in read(f"{net}/if_inet6").splitlines():
-        address, _, *rest = line.split()
-        yield f"address {address} {rest}"
+        address, _, length, scope, flags, name = line.split()
+        yield f"address {address} {[length, scope, f'{int(flags, 16) & ~0x40:02x}', name]}"
     for line in read(f"{net}/route").splitlines()[1:]:
         fields = line.split("\t")
         yield f"route {fields[:4]} {fields[6:]}"
