@@ -15,8 +15,8 @@ struct queue {
  * failures outside are resets then. Before the rules are loaded. */
 void queue_open(struct queue *queue, struct plan *plan, const struct jail *jail);
 
-/* Loads the first `count` ops of the plan, the rules, with what lets packets wait as this kernel has
- * it. Errors: of apply_plan(). */
+/* Loads the first `count` ops of the plan, the rules, with what lets packets wait as this kernel
+ * has it. Errors: of apply_plan(). */
 int queue_apply(struct queue *queue, struct kernel *kernel, struct plan *plan, size_t count,
                 struct applied *ret_applied, struct error *error);
 

@@ -73,7 +73,7 @@ static inline void require_data(void)
 {
     static const char text[] = "netjail: the limit of data is below what netjail needs\n"
                                "hint: ulimit -d unlimited\n";
-    struct rlimit limit;
+    struct rlimit limit = {.rlim_cur = RLIM_INFINITY};
 
     if (call(SYS_getrlimit, RLIMIT_DATA, (uintptr_t)&limit, 0) < 0 || limit.rlim_cur >= DATA_NEEDED)
         return;
