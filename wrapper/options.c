@@ -181,9 +181,16 @@ static size_t split_publish(char *text, char *parts[4])
     return count;
 }
 
+/* Digits, and perhaps a dash and digits. */
 static bool is_port_text(const char *text)
 {
-    return *text && strspn(text, "0123456789-") == strlen(text);
+    static const char digits[] = "0123456789";
+    size_t first = strspn(text, digits);
+
+    if (first == 0 || text[first] != '-')
+        return first > 0 && text[first] == '\0';
+    text += first + 1;
+    return *text && text[strspn(text, digits)] == '\0';
 }
 
 /* How many ports "8000-8010" has behind its first; 0 for a single port. */
@@ -227,7 +234,7 @@ static int push_publish(struct options *options, const char *argument, struct er
     const char *address = has_address ? parts[0] : "";
     char *host = parts[has_address ? 1 : 0];
     char *jail = count > (has_address ? 2u : 1u) ? parts[count - 1] : host;
-    if (count > 3 || !is_port_text(host) || !is_port_text(jail)) {
+    if (count > 3 || (has_address && !address[0]) || !is_port_text(host) || !is_port_text(jail)) {
         error_set(error, -EINVAL, "--publish '%s': not [ADDR:]HOSTPORT[:JAILPORT][/udp]", argument);
         error_hint(error, "an IPv6 address stands in brackets: [::1]:8080:80");
         return -EINVAL;

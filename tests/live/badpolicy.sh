@@ -194,6 +194,14 @@ both_options_show_what_was_typed() {
 END
 }
 
+both_published_ports_that_are_none() {
+    local typed
+    for typed in -1 80- 80:-5 :80 ::80 80-81:90- '' 80:; do
+        assert_status 125 "$NETJAIL" -q -P "$typed" true
+        assert_contains "$err" "--publish '$typed': not [ADDR:]HOSTPORT"
+    done
+}
+
 both_ten_thousand_rules() {
     local i
     for i in $(seq 10000); do echo "allow out tcp to 10.$((i / 60000)).$((i / 250)).$((i % 250)) port $i"; done > "$T/10000.conf"

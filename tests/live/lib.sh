@@ -19,6 +19,7 @@
 # `ok NAME`, `FAIL NAME`, `skip NAME: reason`; a file that is skipped whole exits with 77.
 #
 # No sleeps as synchronisation: wait_for polls a condition and fails the test when its time is over.
+# WAIT_FACTOR makes such times so many times longer, on a slow machine (tests/vm).
 
 LIVE_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TEST_TOP=${TEST_TOP:-$(cd "$LIVE_DIR/../.." && pwd)}
@@ -96,7 +97,7 @@ assert_fails() {
 
 # wait_for SECONDS CMD...: polls until CMD succeeds.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * ${WAIT_FACTOR:-1}))
     shift
     until "$@" > /dev/null 2>&1; do
         [ "$SECONDS" -le "$end" ] || fail "timed out waiting for: $*"
@@ -406,13 +407,13 @@ run_one() { # run_one FUNCTION root|user
     export T
     if [ "$(id -u)" = 0 ]; then
         unshare --net --mount --pid --ipc --fork --mount-proc --kill-child=KILL \
-            bash -c 'timeout -k 5 "$0" bash "$@" & wait $!' "${TEST_TIMEOUT:-120}" \
+            bash -c 'timeout -k 5 "$0" bash "$@" & wait $!' $((${TEST_TIMEOUT:-120} * ${WAIT_FACTOR:-1})) \
             "$0" --host "$function" "$who" > "$T.log" 2>&1 < /dev/null || status=$?
     elif [ "$who" = root ]; then
         printf 'root is needed for it\n' > "$T/skip-reason"
         status=77
     else
-        timeout -k 5 "${TEST_TIMEOUT:-120}" bash "$0" --function "$function" > "$T.log" 2>&1 < /dev/null ||
+        timeout -k 5 $((${TEST_TIMEOUT:-120} * ${WAIT_FACTOR:-1})) bash "$0" --function "$function" > "$T.log" 2>&1 < /dev/null ||
             status=$?
     fi
     case $status in

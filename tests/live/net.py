@@ -20,6 +20,7 @@ count PORT SECONDS
     Counts UDP datagrams on PORT, both families, for that long.
 """
 import errno
+import os
 import selectors
 import socket
 import sys
@@ -107,7 +108,7 @@ WORDS = {
 }
 
 
-def attempt(protocol, address, port, timeout=1.5):
+def attempt(protocol, address, port, timeout=1.5 * float(os.environ.get("WAIT_FACTOR", "1"))):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     s = socket.socket(family, kind)
