@@ -27,9 +27,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define EARLY_SIGNALS_MAX 16
-#define EXEC_GRACE_MS     200 /* a command that has begun gets its signals itself */
-#define USAGE_AFTER_MS    100 /* init's end takes 0.3 ms */
+#define EXEC_GRACE_MS  200 /* a command that has begun gets its signals itself */
+#define USAGE_AFTER_MS 100 /* init's end takes 0.3 ms */
 
 /* The number in a sysctl; `missing` where there is none. */
 static long sysctl_number(const char *path, long missing)
@@ -395,9 +394,11 @@ void jail_last_words(const struct jail *jail, struct error *error)
         *error = cause;
 }
 
-/* Signals that came before the command existed. */
+static const int early_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
+
+/* Signals that came before the command existed, each once, as while they are pending. */
 struct early {
-    int signals[EARLY_SIGNALS_MAX];
+    int signals[ARRAY_LENGTH(early_signals)];
     size_t count;
     int fd; /* signalfd(2): more have come */
 };
@@ -405,12 +406,11 @@ struct early {
 /* What came before the command existed was meant for it all the same: Ctrl-C during the set-up. */
 static int early_begin(struct early *early, struct error *error)
 {
-    static const int passed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
     sigset_t set;
 
     (void)sigemptyset(&set); /* these cannot fail with valid arguments */
-    for (size_t i = 0; i < ARRAY_LENGTH(passed); i++)
-        (void)sigaddset(&set, passed[i]);
+    for (size_t i = 0; i < ARRAY_LENGTH(early_signals); i++)
+        (void)sigaddset(&set, early_signals[i]);
     early->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return early->fd < 0 ? error_errno(error, -errno, "cannot wait for signals") : 0;
 }
@@ -421,11 +421,15 @@ static int early_take(struct early *early)
     struct signalfd_siginfo info;
     int ends = 0;
 
-    while (early->count < EARLY_SIGNALS_MAX &&
-           read(early->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+    while (read(early->fd, &info, sizeof info) == (ssize_t)sizeof info) {
         int signal = (int)info.ssi_signo;
+        size_t at = 0;
 
-        early->signals[early->count++] = signal;
+        while (at < early->count && early->signals[at] != signal)
+            at++;
+        early->signals[at] = signal;
+        if (at == early->count)
+            early->count++;
         if (ends == 0 && signals_end_a_command(signal))
             ends = signal;
     }
@@ -440,7 +444,7 @@ static int await_answer(const struct jail *jail, struct early *early)
                              {.fd = early->fd, .events = POLLIN}};
 
     for (;;) {
-        int ready = poll(waits, early->count < EARLY_SIGNALS_MAX ? 2 : 1, -1);
+        int ready = poll(waits, 2, -1);
         int ends;
 
         if (ready > 0 ? waits[0].revents != 0 : errno != EINTR)

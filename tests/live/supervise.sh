@@ -136,10 +136,14 @@ while True: signal.pause()' "$T" &
         remember_process "$holder"
         wait_for_file "$T/leased"
         # shellcheck disable=SC2086 # options
-        "$NETJAIL" -q --wait-clean $args "$T/held" &
+        (trap '' USR1; exec "$NETJAIL" -q --wait-clean $args "$T/held") &
         pid=$!
         remember_process "$pid"
         wait_for_file "$T/asked"
+        for _ in $(seq 20); do # what ends nothing hides nothing
+            kill -USR1 "$pid"
+            wait_for 5 eval '[ "$(sed -n "s/^ShdPnd:\t//p" "/proc/$pid/status")" = 0000000000000000 ]'
+        done
         kill -TERM "$pid"
         wait_for 20 test ! -e "/proc/$pid" # the lease is broken after 45 s
         code=0
