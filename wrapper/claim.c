@@ -30,6 +30,7 @@
 #define ENDING_TIMEOUT_MS 2000
 #define PEER_TIMEOUT_MS   5000
 #define ENDING_POLL_MS    10
+#define SCANS_MAX         100 /* one for each who dies meanwhile */
 
 static const struct jail_sockets no_jail = {.route_fd = -1, .nft_fd = -1, .netns_fd = -1};
 
@@ -72,29 +73,33 @@ static int collect_dead(struct claim *claim, bool privileged, struct error *erro
     return privileged && result < 0 ? result : 0;
 }
 
-/* The records of the others, after the dead have been cleaned up. */
+/* The records of the others, after the dead have been cleaned up. With privilege until none is
+ * dead: who dies while we clean up after another is neither there nor gone, and what it left is in
+ * the way. */
 static int scan(struct claim *claim, bool privileged, struct error *error)
 {
-    struct dead_lease *dead = NULL;
-    size_t dead_count = 0;
-    int result = lease_scan(claim->directory, NULL, claim->facts, &dead, &dead_count, error);
+    for (int tries = privileged ? SCANS_MAX : 2; tries > 0; tries--) {
+        struct dead_lease *dead = NULL;
+        size_t dead_count = 0;
 
-    lease_dead_free(dead, dead_count);
-    if (result < 0 || dead_count == 0)
-        return result;
-    result = collect_dead(claim, privileged, error);
-    if (result < 0)
-        return result;
-    facts_free(claim->facts);
-    claim->facts = facts_new();
-    return lease_scan(claim->directory, NULL, claim->facts, NULL, NULL, error);
+        facts_free(claim->facts);
+        claim->facts = facts_new();
+        int result = lease_scan(claim->directory, NULL, claim->facts, &dead, &dead_count, error);
+        lease_dead_free(dead, dead_count);
+        if (result < 0 || dead_count == 0 || tries == 1)
+            return result;
+        result = collect_dead(claim, privileged, error);
+        if (result < 0)
+            return result;
+    }
+    return 0;
 }
 
 /* Looks at the host: facts, and the records of the others. */
 static int look(struct claim *claim, bool privileged, struct error *error)
 {
     facts_free(claim->facts);
-    claim->facts = facts_new();
+    claim->facts = facts_new(); /* without a directory nobody else is known */
     int result = claim->directory ? scan(claim, privileged, error) : 0;
 
     claim->facts->privileged = privileged;

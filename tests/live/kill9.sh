@@ -53,6 +53,28 @@ POLICY
     assert_status 0 "$NETJAIL" -q --wait-clean -p "$T/next.conf" true
 }
 
+# Who dies while a start cleans up after another was alive when it looked, and is not there when it looks again. strace
+# makes the start slow at that place.
+root_one_dies_while_another_is_cleaned_up() {
+    command -v strace > /dev/null || skip 'strace is not installed'
+    local pid code=0
+    printf 'network k_br { address 10.75.0.1/24 }\nlink eth0 bridge k_br { address auto }\n' | policy storm > /dev/null
+    idle_jail one "$T/storm.conf"
+    idle_jail two "$T/storm.conf"
+    kill -KILL "${JAILS[one]}"
+    wait "${JAILS[one]}" || :
+    wait_for 5 eval '[ "$(pgrep -xc tail)" = 1 ]'
+    strace -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:delay_enter=1000000 "$NETJAIL" -q -p "$T/storm.conf" true 2> "$T/third" &
+    pid=$!
+    remember_process "$pid"
+    wait_for 5 eval '[ "$(find /run/netjail -type s | wc -l)" = 1 ]' # the first of three things is removed
+    kill -KILL "${JAILS[two]}"
+    wait "${JAILS[two]}" || :
+    wait "$pid" || code=$?
+    assert_equal "$code $(cat "$T/third")" '0 ' 'the start that cleaned up'
+    "$NETJAILCTL" gc > /dev/null
+}
+
 root_a_living_jail_on_the_same_network_is_unharmed() {
     local file
     file=$(killed_policy)
