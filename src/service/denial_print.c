@@ -10,6 +10,7 @@
 #include "policy/relay.h"
 #include "service/config.h"
 #include "service/denials.h"
+#include "service/log.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -238,22 +239,16 @@ void denial_print(const struct denial *denial, struct buf *out)
     buf_puts(out, "\n");
 }
 
-static void put_member(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    buf_put_json(out, value);
-}
-
 static void put_json_flow(struct buf *out, const struct nflog_packet *packet)
 {
     char text[ADDR_TEXT_SIZE];
     char number[8];
 
-    put_member(out, "protocol", protocol_text(packet->protocol, number));
-    put_member(out, "source", addr_print(&packet->source, text));
+    log_json_member(out, "protocol", protocol_text(packet->protocol, number));
+    log_json_member(out, "source", addr_print(&packet->source, text));
     if (packet->has_ports && packet->source_port) /* the relay does not know it */
         buf_printf(out, ",\"source_port\":%u", packet->source_port);
-    put_member(out, "destination", addr_print(&packet->destination, text));
+    log_json_member(out, "destination", addr_print(&packet->destination, text));
     if (packet->has_ports)
         buf_printf(out, ",\"port\":%u", packet->port);
     if (packet->has_type)
@@ -268,26 +263,24 @@ void denial_print_json(const struct denial *denial, struct buf *out)
     const char *name = question ? question : denial->name;
     cleanup_buf struct buf hint = {0};
 
-    buf_printf(out, "{\"time\":%llu", (unsigned long long)denial->time_s);
-    put_member(out, "jail", denial->jail_name);
-    put_member(out, "policy", denial->policy_name);
+    log_json_begin(out, denial->time_s, denial->jail_name, denial->policy_name);
     if (said.is_ours) {
-        put_member(out, "verdict", said.verdict);
-        put_member(out, "direction", said.direction);
-        put_member(out, "rule", said.place);
+        log_json_member(out, "verdict", said.verdict);
+        log_json_member(out, "direction", said.direction);
+        log_json_member(out, "rule", said.place);
     }
     if (denial->cause != DENIAL_RULES)
-        put_member(out, "text", causes[denial->cause]);
+        log_json_member(out, "text", causes[denial->cause]);
     else if (*said.text || !said.is_ours)
-        put_member(out, "text", said.is_ours ? said.text : packet->prefix);
+        log_json_member(out, "text", said.is_ours ? said.text : packet->prefix);
     if (packet->destination.family != ADDR_NONE)
         put_json_flow(out, packet);
     if (name)
-        put_member(out, "name", name);
+        log_json_member(out, "name", name);
     buf_printf(out, ",\"count\":%u", denial->count);
     if (has_hint(&said, packet)) {
         put_hint(&hint, &said, denial);
-        put_member(out, "hint", buf_text(&hint));
+        log_json_member(out, "hint", buf_text(&hint));
     }
     buf_puts(out, "}\n");
 }
@@ -312,16 +305,14 @@ void name_denial_print(const struct name_denial *denial, struct buf *out)
 
 void name_denial_print_json(const struct name_denial *denial, struct buf *out)
 {
-    buf_printf(out, "{\"time\":%llu", (unsigned long long)denial->time_s);
-    put_member(out, "jail", denial->jail_name);
-    put_member(out, "policy", denial->policy_name);
-    put_member(out, "verdict", "denied");
-    put_member(out, "direction", "out");
-    put_member(out, "rule", denial->rule ? denial->rule : "default");
-    put_member(out, "name", denial->name);
+    log_json_begin(out, denial->time_s, denial->jail_name, denial->policy_name);
+    log_json_member(out, "verdict", "denied");
+    log_json_member(out, "direction", "out");
+    log_json_member(out, "rule", denial->rule ? denial->rule : "default");
+    log_json_member(out, "name", denial->name);
     if (denial->reason)
-        put_member(out, "text", denial->reason);
+        log_json_member(out, "text", denial->reason);
     buf_puts(out, ",\"count\":1");
-    put_member(out, "hint", denial->hint);
+    log_json_member(out, "hint", denial->hint);
     buf_puts(out, "}\n");
 }

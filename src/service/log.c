@@ -63,12 +63,8 @@ static void put_message(const struct service_log *log, const char *text, struct 
         buf_printf(line, "netjail: %s: %s\n", log->jail_name, text);
         return;
     }
-    buf_printf(line, "{\"time\":%llu,\"jail\":", (unsigned long long)time(NULL));
-    buf_put_json(line, log->jail_name);
-    buf_puts(line, ",\"policy\":");
-    buf_put_json(line, log->policy_name ? log->policy_name : "");
-    buf_puts(line, ",\"message\":");
-    buf_put_json(line, text);
+    log_json_begin(line, (uint64_t)time(NULL), log->jail_name, log->policy_name);
+    log_json_member(line, "message", text);
     buf_puts(line, "}\n");
 }
 

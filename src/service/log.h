@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct loop;
 
 struct service_log {
@@ -30,3 +31,10 @@ bool service_log_write(struct service_log *log, const char *text);
  * ago. */
 void service_log_limit(struct service_log *log, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* What every object of a JSON log has first: `{"time":5,"jail":"web","policy":"web.conf"`. NULL is
+ * allowed for `policy_name`. */
+void log_json_begin(struct buf *out, uint64_t time_s, const char *jail_name,
+                    const char *policy_name);
+/* `,"NAME":"VALUE"`; the value may be untrusted. */
+void log_json_member(struct buf *out, const char *name, const char *value);
