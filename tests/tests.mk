@@ -55,8 +55,8 @@ $(B)/fuzz/obj/%.o: %.c
 
 FUZZ_OBJECTS := $(patsubst %.c,$(B)/fuzz/obj/%.o,$(BASE) $(POLICY) $(PLAN))
 .PRECIOUS: $(B)/fuzz/obj/%.o
-$(B)/fuzz/fuzz_service: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,nflog resolver_name denial_print log_json config judge)
-$(B)/fuzz/fuzz_queue: $(B)/fuzz/obj/src/service/queue_packet.o
+$(B)/fuzz/fuzz_service: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,nflog netlink_view resolver_name denial_print log_json config judge)
+$(B)/fuzz/fuzz_queue: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,queue_packet netlink_view)
 $(B)/fuzz/fuzz_dns: $(patsubst %,$(B)/fuzz/obj/src/service/%.o,resolver_message resolver_name resolver_ldns)
 $(B)/fuzz/fuzz_netlink: $(patsubst %,$(B)/fuzz/obj/src/kernel/%.o,nl message rtnl_dump explain)
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJECTS)

@@ -6,6 +6,8 @@
  * not happen: an answer to an older question that is taken for this one. No privilege. */
 #include "service/host_route.h"
 
+#include "service/netlink_view.h"
+
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -39,22 +41,15 @@ static int ask(int fd, const struct addr *addr)
 }
 
 /* The interface that a route leads to; 0: none is said. */
-static uint32_t interface_of(const uint8_t *attributes, size_t left)
+static uint32_t interface_of(struct view attributes)
 {
     uint32_t index = 0;
-    struct rtattr head;
+    uint16_t type;
+    struct view value;
 
-    while (left >= sizeof head) {
-        size_t size;
-
-        memcpy(&head, attributes, sizeof head);
-        size = RTA_ALIGN(head.rta_len);
-        if (head.rta_len < sizeof head || size > left)
-            break;
-        if (head.rta_type == RTA_OIF && head.rta_len == RTA_LENGTH(sizeof index))
-            memcpy(&index, attributes + RTA_LENGTH(0), sizeof index);
-        attributes += size;
-        left -= size;
+    while (netlink_take_attribute(&attributes, &type, &value)) {
+        if (type == RTA_OIF && value.length == sizeof index)
+            memcpy(&index, value.bytes, sizeof index);
     }
     return index;
 }
@@ -70,6 +65,7 @@ int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, b
     while (code == 0) {
         ssize_t got = recv(route_fd, &answer, sizeof answer, 0);
         struct rtmsg route;
+        struct view attributes;
         struct nlmsgerr failure;
 
         if (got < 0 && errno == EINTR)
@@ -86,11 +82,10 @@ int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, b
             answer.header.nlmsg_len < NLMSG_LENGTH(sizeof route))
             return -EPROTO;
         memcpy(&route, NLMSG_DATA(&answer.header), sizeof route);
+        attributes = (struct view){answer.bytes + NLMSG_LENGTH(sizeof route),
+                                   answer.header.nlmsg_len - NLMSG_LENGTH(sizeof route)};
         /* What a route to other machines sends to lo comes to the host itself, too. */
-        *ret_is_plain =
-            route.rtm_type == RTN_UNICAST &&
-            interface_of(answer.bytes + NLMSG_LENGTH(sizeof route),
-                         answer.header.nlmsg_len - NLMSG_LENGTH(sizeof route)) != LOOPBACK_INDEX;
+        *ret_is_plain = route.rtm_type == RTN_UNICAST && interface_of(attributes) != LOOPBACK_INDEX;
         *ret_is_local =
             route.rtm_type == RTN_LOCAL || (route.rtm_type == RTN_UNICAST && !*ret_is_plain);
         return 0;

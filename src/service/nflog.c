@@ -1,43 +1,24 @@
 /* Walks netlink messages, their attributes, and the headers of the packet in them.
  *
- * All of it is hostile: the jail chose the packet. Nothing is read through a cast pointer; every
- * header is copied out after its length was compared with what is left; each step of a walk takes
- * at least one header's bytes, so that every walk ends. No system call. Formats: netlink(7),
- * linux/netfilter/nfnetlink_log.h, RFC 791, RFC 8200, RFC 9293, RFC 768, RFC 1035. */
+ * All of it is hostile: the jail chose the packet. Nothing is read before what is left was found to
+ * be long enough; each step of a walk takes bytes, so that every walk ends. No system call.
+ * Formats: netlink(7), linux/netfilter/nfnetlink_log.h, RFC 791, RFC 8200, RFC 9293, RFC 768, RFC
+ * 1035. */
 #include "service/nflog.h"
 
+#include "service/netlink_view.h"
 #include "service/resolver_name.h"
 
-#include <assert.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <string.h>
 
-/* The header's macros are signed (linux/netlink.h). */
-#define ATTRIBUTE_HEADER sizeof(struct nlattr)
-#define ATTRIBUTE_TYPE   0x3fffu
-static_assert(sizeof(struct nlattr) == NLA_ALIGNTO, "an attribute's value follows its header");
 #define UDP_HEADER  8
 #define DNS_HEADER  12
 #define DNS_PORT    53
 #define PACKET_TYPE ((NFNL_SUBSYS_ULOG << 8) | NFULNL_MSG_PACKET)
-
-/* What is left to be read. */
-struct view {
-    const uint8_t *bytes;
-    size_t length;
-};
-
-static bool view_skip(struct view *view, size_t count)
-{
-    if (count > view->length)
-        return false;
-    view->bytes += count;
-    view->length -= count;
-    return true;
-}
 
 static uint16_t read_u16(const uint8_t *bytes)
 {
@@ -186,49 +167,31 @@ static void take_attribute(unsigned type, struct view value, struct nflog_packet
 
 static bool take_message(struct view view, struct nflog_packet *packet)
 {
+    uint16_t type;
+    struct view value;
+
     if (!view_skip(&view, NLMSG_ALIGN(sizeof(struct nfgenmsg))))
         return false;
-    while (view.length >= sizeof(struct nlattr)) {
-        struct nlattr attribute;
-        size_t step;
-
-        memcpy(&attribute, view.bytes, sizeof attribute);
-        if (attribute.nla_len < ATTRIBUTE_HEADER || attribute.nla_len > view.length)
-            return false;
-        take_attribute(attribute.nla_type & ATTRIBUTE_TYPE,
-                       (struct view){view.bytes + ATTRIBUTE_HEADER,
-                                     (size_t)attribute.nla_len - ATTRIBUTE_HEADER},
-                       packet);
-        step = ((size_t)attribute.nla_len + NLA_ALIGNTO - 1) / NLA_ALIGNTO * NLA_ALIGNTO;
-        if (!view_skip(&view, step < view.length ? step : view.length))
-            return false;
-    }
-    return true;
+    while (netlink_take_attribute(&view, &type, &value))
+        take_attribute(type, value, packet);
+    return view.length < sizeof(struct nlattr); /* else it is malformed */
 }
 
 size_t nflog_each(const void *bytes, size_t length,
                   void (*seen)(void *context, const struct nflog_packet *packet), void *context)
 {
-    struct view view = {bytes, length};
+    struct view left = {bytes, length};
+    struct view message;
+    uint16_t type;
     size_t count = 0;
 
-    while (view.length >= sizeof(struct nlmsghdr)) {
+    while (netlink_take_message(&left, &type, &message)) {
         struct nflog_packet packet = {0};
-        struct nlmsghdr header;
-        size_t step;
 
-        memcpy(&header, view.bytes, sizeof header);
-        if (header.nlmsg_len < NLMSG_HDRLEN || header.nlmsg_len > view.length)
-            break;
-        if (header.nlmsg_type == PACKET_TYPE &&
-            take_message((struct view){view.bytes + NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN},
-                         &packet)) {
+        if (type == PACKET_TYPE && take_message(message, &packet)) {
             seen(context, &packet);
             count++;
         }
-        step = NLMSG_ALIGN((size_t)header.nlmsg_len);
-        (void)view_skip(&view,
-                        step < view.length ? step : view.length); /* never more than is left */
     }
     return count;
 }

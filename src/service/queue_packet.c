@@ -6,6 +6,8 @@
  * the kernel for ever). */
 #include "service/queue_packet.h"
 
+#include "service/netlink_view.h"
+
 #include <arpa/inet.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -13,10 +15,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-struct view {
-    const uint8_t *bytes;
-    size_t length;
-};
+#define PACKET_TYPE ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET)
 
 static uint16_t get16(const uint8_t *bytes)
 {
@@ -24,16 +23,6 @@ static uint16_t get16(const uint8_t *bytes)
 
     memcpy(&value, bytes, sizeof value);
     return ntohs(value);
-}
-
-/* The bytes behind the first `count`; false: there are not so many. */
-static bool skip(struct view *view, size_t count)
-{
-    if (view->length < count)
-        return false;
-    view->bytes += count;
-    view->length -= count;
-    return true;
 }
 
 /* `total`: bytes of the whole packet behind the IP header, as that says. */
@@ -71,7 +60,7 @@ static void read_v4(struct view view, struct queue_packet *packet)
     memcpy(packet->source.bytes, bytes + 12, 4);
     memcpy(packet->destination.bytes, bytes + 16, 4);
     total = get16(bytes + 2);
-    if (skip(&view, header))
+    if (view_skip(&view, header))
         read_transport(view, total > header ? total - header : 0, packet, bytes[9]);
 }
 
@@ -86,7 +75,7 @@ static void read_v6(struct view view, struct queue_packet *packet)
     packet->source.family = packet->destination.family = ADDR_V6;
     memcpy(packet->source.bytes, bytes + 8, 16);
     memcpy(packet->destination.bytes, bytes + 24, 16);
-    (void)skip(&view, 40); /* they are there */
+    (void)view_skip(&view, 40); /* they are there */
     read_transport(view, get16(bytes + 4), packet, bytes[6]);
 }
 
@@ -100,31 +89,26 @@ static void read_payload(struct view view, struct queue_packet *packet)
         read_v6(view, packet);
 }
 
-/* The attributes of one message; false: it has no id. */
-static bool read_attributes(struct view view, struct queue_packet *packet)
+/* One message; false: it has no id. Malformed attributes end it, what was before them counts. */
+static bool read_message(struct view view, struct queue_packet *packet)
 {
     bool has_id = false;
+    uint16_t type;
+    struct view value;
     struct view payload = {0};
 
-    while (view.length >= sizeof(struct nlattr)) {
-        struct nlattr attribute;
+    if (!view_skip(&view, NLMSG_ALIGN(sizeof(struct nfgenmsg))))
+        return false;
+    while (netlink_take_attribute(&view, &type, &value)) {
         struct nfqnl_msg_packet_hdr header;
-        struct view value;
 
-        memcpy(&attribute, view.bytes, sizeof attribute);
-        if (attribute.nla_len < sizeof attribute || attribute.nla_len > view.length)
-            break;
-        value = (struct view){view.bytes + sizeof attribute, attribute.nla_len - sizeof attribute};
-        if ((attribute.nla_type & NLA_TYPE_MASK) == NFQA_PACKET_HDR &&
-            value.length >= sizeof header) {
+        if (type == NFQA_PACKET_HDR && value.length >= sizeof header) {
             memcpy(&header, value.bytes, sizeof header);
             packet->id = ntohl(header.packet_id);
             has_id = true;
-        } else if ((attribute.nla_type & NLA_TYPE_MASK) == NFQA_PAYLOAD) {
+        } else if (type == NFQA_PAYLOAD) {
             payload = value;
         }
-        if (!skip(&view, NLA_ALIGN(attribute.nla_len)))
-            break;
     }
     read_payload(payload, packet);
     return has_id;
@@ -134,22 +118,14 @@ void queue_packets_each(const void *bytes, size_t length,
                         void (*each)(void *context, const struct queue_packet *packet),
                         void *context)
 {
-    struct view view = {bytes, length};
+    struct view left = {bytes, length};
+    struct view message;
+    uint16_t type;
 
-    while (view.length >= sizeof(struct nlmsghdr)) {
+    while (netlink_take_message(&left, &type, &message)) {
         struct queue_packet packet = {0};
-        struct nlmsghdr header;
-        struct view message;
 
-        memcpy(&header, view.bytes, sizeof header);
-        if (header.nlmsg_len < sizeof header || header.nlmsg_len > view.length)
-            return;
-        message = (struct view){view.bytes, header.nlmsg_len};
-        if (header.nlmsg_type == ((NFNL_SUBSYS_QUEUE << 8) | NFQNL_MSG_PACKET) &&
-            skip(&message, NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg))) &&
-            read_attributes(message, &packet))
+        if (type == PACKET_TYPE && read_message(message, &packet))
             each(context, &packet);
-        if (!skip(&view, NLMSG_ALIGN(header.nlmsg_len)))
-            return;
     }
 }
