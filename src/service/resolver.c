@@ -291,7 +291,7 @@ static void lookup_asked(void *context, bool answered)
     struct dns_answer *answer = &lookup->answer;
 
     if (!answered) {
-        resolver_log_unanswered(&lookup->resolver->log, &lookup->name);
+        resolver_log_unanswered(&lookup->resolver->log, &lookup->name, &lookup->ask.turns);
         lookup_fail(lookup, DNS_SERVFAIL);
         return;
     }
@@ -470,6 +470,8 @@ static void take_query(void *context, const struct dns_client *asked)
     struct name_judgement judgement = {0};
     struct dns_client client = *asked;
     char text[DNS_NAME_MAX];
+    const char *host;
+    bool is_denied;
 
     if (client.query.type == DNS_TYPE_PTR) {
         answer_pointer(resolver, &client);
@@ -479,19 +481,18 @@ static void take_query(void *context, const struct dns_client *asked)
         answer_rcode(resolver, &client, DNS_REFUSED); /* no host has such a name */
         return;
     }
-    names_judge(resolver->names, text, strlen(text), &judgement);
-    if (judgement.mentioned && !judgement.admitted) {
-        resolver_log_name(&resolver->log, text, judgement.rule);
-        answer_rcode(resolver, &client, DNS_REFUSED);
-        return;
-    }
-    if (answer_record(resolver, &client, text) || answer_jail(resolver, &client, text))
+    /* Other types are answered empty, so that nothing is asked: the service's host is meant. */
+    host = family_of(client.query.type) == ADDR_NONE ? dns_service_host(text) : text;
+    names_judge(resolver->names, host, strlen(host), &judgement);
+    is_denied = judgement.mentioned && !judgement.admitted;
+    if (!is_denied &&
+        (answer_record(resolver, &client, text) || answer_jail(resolver, &client, text)))
         return;
     if (judgement.admitted) {
         answer_outside(resolver, &client);
         return;
     }
-    resolver_log_name(&resolver->log, text, SIZE_MAX);
+    resolver_log_name(&resolver->log, host, is_denied ? judgement.rule : SIZE_MAX);
     answer_rcode(resolver, &client, DNS_REFUSED);
 }
 

@@ -104,10 +104,16 @@ void resolver_log_address(struct resolver_log *log, const char *name, const stru
     tell(log, &denial);
 }
 
-void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name)
+void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name,
+                             const struct dns_turns *asked)
 {
+    cleanup_buf struct buf servers = {0};
     char text[DNS_NAME_MAX];
+    char addr[ADDR_TEXT_SIZE];
 
+    for (size_t i = 0; i < asked->count; i++)
+        buf_printf(&servers, "%s %s", i == 0 ? "" : ",", addr_print(&asked->order[i], addr));
     if (dns_name_text(name, text))
-        service_log_limit(log->log, "no name server answers: %s does not resolve", text);
+        service_log_limit(log->log, "no name server answers: %s does not resolve (asked:%s)", text,
+                          buf_text(&servers));
 }

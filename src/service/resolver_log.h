@@ -6,6 +6,7 @@
 #include "service/loop.h"
 #include "service/resolver.h"
 #include "service/resolver_name.h"
+#include "service/resolver_servers.h"
 
 #define RESOLVER_LOG_NAMES 64
 
@@ -35,4 +36,5 @@ void resolver_log_name(struct resolver_log *log, const char *name, size_t rule);
 void resolver_log_address(struct resolver_log *log, const char *name, const struct addr *addr,
                           bool never);
 /* A name whose servers were all asked in vain: the program says only that it does not resolve. */
-void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name);
+void resolver_log_unanswered(const struct resolver_log *log, const struct dns_name *name,
+                             const struct dns_turns *asked);

@@ -88,3 +88,10 @@ bool dns_name_from_text(const char *text, struct dns_name *ret_name)
     *ret_name = name;
     return true;
 }
+
+const char *dns_service_host(const char *text)
+{
+    while (*text == '_' && strchr(text, '.'))
+        text = strchr(text, '.') + 1;
+    return text;
+}

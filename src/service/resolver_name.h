@@ -23,3 +23,7 @@ bool dns_name_text(const struct dns_name *name, char text[DNS_NAME_MAX]);
 
 /* The name of a text as dns_name_text() makes it; false when it is none. */
 bool dns_name_from_text(const char *text, struct dns_name *ret_name);
+
+/* The host in the name of one of its services: "example.org" in "_http._tcp.example.org" (RFC
+ * 2782), into `text`. A name without such labels is its own. */
+const char *dns_service_host(const char *text);

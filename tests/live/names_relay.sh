@@ -63,7 +63,32 @@ both_hints_speak_of_names() {
 # Nobody else would say why a name that is admitted does not resolve.
 both_no_answer_is_told() {
     run "$NETJAIL" -q --allow 'out tcp to www.test port 443' --dns "$INTERNET4" -e 'log denied' getent hosts www.test
-    assert_contains "$err" 'no name server answers: www.test does not resolve'
+    assert_contains "$err" "no name server answers: www.test does not resolve (asked: $INTERNET4)"
+}
+
+root_missing_name_server_is_told() {
+    own_etc
+    rm /etc/resolv.conf
+    ln -s ../run/nowhere/resolv.conf /etc/resolv.conf
+    run "$NETJAIL" -q --allow 'out tcp to www.test port 443' -e 'log denied' getent hosts www.test
+    assert_contains "$err" 'no name server answers: www.test does not resolve (asked: 127.0.0.1)' # as the C library
+    assert_status 0 "$NETJAIL" -q --dns "$OUTSIDE4" --allow 'out tcp to www.test port 443' getent hosts www.test
+    umount /etc
+}
+
+# A question for a service, as apt asks before each host, is about the host: empty where that is admitted, else told.
+both_services_are_their_hosts() {
+    local p
+    p=$(relayed <<< $'allow out tcp to www.test port 443\nlog denied')
+    assert_status 0 "$NETJAIL" -q -p "$p" dig _http._tcp.www.test SRV
+    assert_contains "$out" 'status: NOERROR'
+    assert_contains "$out" 'ANSWER: 0'
+    assert_equal "$err" ''
+    assert_status 0 "$NETJAIL" -q -p "$p" dig _http._tcp.four.test SRV
+    assert_contains "$out" 'status: REFUSED'
+    assert_contains "$err" 'hint: allow out tcp to four.test port 443'
+    assert_status 0 "$NETJAIL" -q -p "$p" dig _http._tcp.www.test A # would be asked outside
+    assert_contains "$out" 'status: REFUSED'
 }
 
 # No address is no answer: it was not found out.

@@ -114,6 +114,7 @@ both_apt_build() {
     need dpkg-deb dpkg
     make_mirror
     in_jail apt-build apt-get $APT update
+    assert_lacks "$err" denied
     in_jail apt-build apt-get $APT download hello
     [ -s hello_1.0_all.deb ] || fail "nothing was fetched: $out $err"
     in_jail apt-build curl -sSf https://registry.test/debian/Packages

@@ -449,6 +449,16 @@ static void test_names_that_are_no_host_names(void **state)
     assert_false(dns_name_from_text("a.", &name));
 }
 
+static void test_service_hosts(void **state)
+{
+    (void)state;
+    assert_string_equal(dns_service_host("_http._tcp.www.example.org"), "www.example.org");
+    assert_string_equal(dns_service_host("_8443._https._x.example.org"), "example.org");
+    assert_string_equal(dns_service_host("www._tcp.example.org"), "www._tcp.example.org");
+    assert_string_equal(dns_service_host("_http"), "_http");
+    assert_string_equal(dns_service_host("_a._b"), "_b");
+}
+
 static void test_longest_name(void **state)
 {
     char text[300];
@@ -498,6 +508,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_addresses_as_names),
         cmocka_unit_test(test_names_that_are_no_host_names),
+        cmocka_unit_test(test_service_hosts),
         cmocka_unit_test(test_longest_name),
     };
 
