@@ -5,6 +5,7 @@
  * reached. */
 #include "policy/check.h"
 
+#include "base/buf.h"
 #include "policy/decide.h"
 #include "policy/names.h"
 
@@ -92,6 +93,59 @@ static void warn_private(const struct policy *policy, struct diags *diags)
     }
 }
 
+static bool is_name(const struct set_item *item)
+{
+    return item->kind == SET_NAME || item->kind == SET_SUFFIX;
+}
+
+/* Of a rule's names the first that an earlier rule has decided otherwise. */
+static void warn_decided(const struct policy *policy, size_t number, struct names *names,
+                         struct diags *diags)
+{
+    const struct rule *rule = &policy->rules[number];
+
+    for (size_t i = 0; i < rule->to.items_count; i++) {
+        const struct set_item *item = &rule->to.items[i];
+        const char *star = item->kind == SET_SUFFIX ? "*." : ""; /* a label of no name */
+        cleanup_buf struct buf name = {0};
+        struct name_judgement judgement;
+        struct diag *diag;
+
+        if (!is_name(item))
+            continue;
+        buf_printf(&name, "%s%s", star, item->name);
+        names_judge(names, name.data, name.length, &judgement);
+        if (judgement.rule >= number || judgement.admitted == (rule->verdict == VERDICT_ALLOW))
+            continue;
+        diag = diag_warning(diags, item->where, "'%s' is %s by an earlier rule, and stays so",
+                            name.data, judgement.admitted ? "admitted" : "refused");
+        diag_hint(diags, diag, "the first rule that mentions a name decides, whatever its ports");
+        diag_other(diags, diag, policy->rules[judgement.rule].where, "it decides");
+        return;
+    }
+}
+
+static bool speaks_of_names(struct set_memo *memo, const struct rule *rule)
+{
+    return rule->direction != DIRECTION_IN && set_facts_of(memo, &rule->to).name;
+}
+
+static void warn_names(const struct policy *policy, struct diags *diags)
+{
+    struct set_memo memo = {.numbers.arena = diags->arena};
+    struct names *names = NULL;
+
+    /* Where no name is refused there is nothing to disagree about. */
+    for (size_t i = 0; i < policy->rules_count && !names; i++) {
+        if (policy->rules[i].verdict != VERDICT_ALLOW && speaks_of_names(&memo, &policy->rules[i]))
+            names = names_new(policy, diags->arena);
+    }
+    for (size_t i = 0; i < policy->rules_count && names; i++) {
+        if (speaks_of_names(&memo, &policy->rules[i]))
+            warn_decided(policy, i, names, diags);
+    }
+}
+
 void check_dns(const struct policy *policy, struct diags *diags)
 {
     const struct dns *dns = &policy->dns;
@@ -102,4 +156,5 @@ void check_dns(const struct policy *policy, struct diags *diags)
                          "more than %d servers behind 'upstream'", UPSTREAMS_MAX); /* says it all */
     warn_unreachable(policy, diags);
     warn_private(policy, diags);
+    warn_names(policy, diags);
 }

@@ -279,6 +279,20 @@ static bool place_address(const struct set *set, size_t family, struct addr *ret
     return false;
 }
 
+/* The resolver answers a name only where the first rule that mentions it admits it, whatever its
+ * ports; a name that is not answered comes to no rule. */
+static void decide_name(const struct policy *policy, const char *name, struct decision *decision)
+{
+    struct name_judgement judgement;
+
+    names_judge(names_new(policy, policy->arena), name, strlen(name), &judgement);
+    if (decision->verdict != VERDICT_ALLOW || !judgement.mentioned || judgement.admitted)
+        return;
+    *decision = (struct decision){.verdict = policy->rules[judgement.rule].verdict,
+                                  .rule = judgement.rule,
+                                  .where = policy->rules[judgement.rule].where};
+}
+
 static bool answer_family(const struct query *query, const struct policy *policy, size_t family,
                           bool published, struct answer *ret_answer)
 {
@@ -307,6 +321,8 @@ static bool answer_family(const struct query *query, const struct policy *policy
         return false;
     ret_answer->family = stand_ins[family].family;
     ret_answer->decision = policy_decide(policy, &packet, &context);
+    if (asked.to && asked.to->kind == SET_NAME)
+        decide_name(policy, asked.to->name, &ret_answer->decision);
     return true;
 }
 

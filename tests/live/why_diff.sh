@@ -17,6 +17,11 @@ both_why() {
     assert_contains "$out" "allow (IPv4): in tcp from 192.0.2.100 port 80, through the published port"
     run "$NETJAILCTL" why --json "$web" 'out tcp 10.10.0.20 5432'
     assert_equal "$(printf '%s' "$out" | jq -r '.[0] | [.verdict, .by, .family, (.line | tostring)] | join(" ")')" "allow rule ipv4 18"
+    # A name that the resolver refuses comes to no rule, whatever the port.
+    printf '%s\n' 'link relay' 'deny out tcp to www.test port 80' 'allow out tcp to { www.test, *.test } port 443' > "$T/names.conf"
+    assert_status 1 "$NETJAILCTL" why "$T/names.conf" 'out tcp www.test 443'
+    assert_contains "$out" 'names.conf:2:1: this line decides'
+    assert_status 0 "$NETJAILCTL" why "$T/names.conf" 'out tcp a.test 443'
 }
 
 both_why_mistakes() {
