@@ -18,8 +18,7 @@ static int dns_any(struct parser *parser, void *context)
 {
     struct dns *dns = context;
 
-    if (dns->any)
-        return parser_error(parser, parser->clause, NULL, "'any' is given twice");
+    (void)parser; /* it stands alone */
     dns->any = true;
     return 0;
 }
@@ -148,10 +147,10 @@ int parse_dns(struct parser *parser, void *context)
     struct dns *dns = &parser->policy->dns;
 
     (void)context; /* statements have none */
-    if (dns->given)
-        return parser_error_twice(parser, parser->statement, dns->where, "'dns'");
+    /* Several add up: an included policy has one, the command line another. */
+    if (!dns->given)
+        dns->where = parser->statement;
     dns->given = true;
-    dns->where = parser->statement;
     if (parser->token.kind != TOKEN_OPEN)
         return parser_expected(parser, "'{'", "dns { upstream ADDRESS }");
     return parser_block(parser, KEYWORDS(clauses, "part of 'dns'"), dns);
