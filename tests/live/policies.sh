@@ -61,7 +61,7 @@ both_build_offline() {
 }
 
 root_relay_policies() {
-    serve_outside tcp 0.0.0.0 80 tcp :: 80 tcp 0.0.0.0 25 tcp :: 25
+    serve_outside tcp 0.0.0.0 80 tcp :: 80 tcp 0.0.0.0 25 tcp :: 25 udp 0.0.0.0 53 udp :: 53
     serve_host tcp 0.0.0.0 81 tcp :: 81
     local a
     for a in "$INTERNET4 $PRIVATE4" "$INTERNET6 $PRIVATE6"; do
@@ -70,6 +70,8 @@ root_relay_policies() {
         assert_lacks "$(net -p "$P/no-lan.conf" -- "$NET" try tcp "$2" 80)" ok
         assert_lacks "$(net -p "$P/lan-only.conf" -- "$NET" try tcp "$1" 80)" ok
         assert_contains "$(net -p "$P/lan-only.conf" -- "$NET" try tcp "$2" 80)" "ok hello"
+        assert_lacks "$(net -p "$P/lan-only.conf" -- "$NET" try udp "$2" 53)" ok
+        assert_contains "$(net -p "$P/no-lan.conf" -- "$NET" try udp "$1" 53)" ok
         assert_contains "$(net -p "$P/agent.conf" -- "$NET" try tcp "$1" 80)" "ok hello"
         assert_lacks "$(net -p "$P/agent.conf" -- "$NET" try tcp "$1" 25)" ok
         assert_lacks "$(net -p "$P/agent.conf" -- "$NET" try tcp "$2" 80)" ok

@@ -106,7 +106,27 @@ both_go() {
     in_jail go go mod download example.test/hello@v1.0.0
     [ -s "$GOPATH/pkg/mod/example.test/hello@v1.0.0/hello.go" ] || fail "nothing was fetched: $err"
     in_jail go curl -sSf https://sum.golang.org/
+    in_jail go curl -sSf https://storage.googleapis.com/
     refuses go
+}
+
+# Names of the local network, and no other: whoever asks a name server there asks the internet.
+both_lan_only() {
+    in_jail lan-only curl -sS https://nas.lan/
+    assert_equal "$out" 'hello from nas.lan'
+    assert_status 6 "$NETJAIL" -q -p "$P/lan-only.conf" curl -sS https://www.test/
+    assert_status 6 "$NETJAIL" -q -p "$P/lan-only.conf" curl -sS https://intra.test/
+    printf '%s\n' 'dns { private intra.test }' 'allow out to intra.test' "include $P/lan-only.conf" > "$T/mine.conf"
+    assert_status 0 "$NETJAIL" -q -p "$T/mine.conf" curl -sS https://intra.test/
+    assert_status 0 "$NETJAIL" -q --dns "$OUTSIDE4" -p "$P/lan-only.conf" curl -sS https://nas.lan/
+}
+
+both_agent_with_an_exception() {
+    local options=(-q -p "$T/mine.conf")
+    assert_status 7 "$NETJAIL" -q -p "$P/agent.conf" curl -skS "https://$PRIVATE4/"
+    printf '%s\n' "allow out tcp to $PRIVATE4 port 443" "include $P/agent.conf" > "$T/mine.conf"
+    assert_status 0 "$NETJAIL" "${options[@]}" curl -skS "https://$PRIVATE4/"
+    assert_status 7 "$NETJAIL" "${options[@]}" curl -skS "http://$PRIVATE4/"
 }
 
 both_apt_build() {

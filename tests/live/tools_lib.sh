@@ -5,7 +5,7 @@
 EVIL4=198.51.100.66
 HOSTS='www.test registry.test intra.test evil.test nodejs.org pypi.org files.pythonhosted.org index.crates.io static.crates.io
     proxy.golang.org sum.golang.org github.com codeload.github.com raw.githubusercontent.com objects.githubusercontent.com
-    release-assets.githubusercontent.com'
+    release-assets.githubusercontent.com storage.googleapis.com nas.lan'
 
 # Before the test function, as root in the fake host.
 prepare() {
@@ -52,7 +52,7 @@ serve_names() {
         for host in $HOSTS; do
             case $host in
             evil.test) echo "$host. A $EVIL4" ;;
-            intra.test) echo "$host. A $PRIVATE4" ;;
+            intra.test | nas.lan) echo "$host. A $PRIVATE4" ;;
             *) printf '%s. A %s\n%s. AAAA %s\n' "$host" "$INTERNET4" "$host" "$INTERNET6" ;;
             esac
         done
