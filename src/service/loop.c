@@ -2,8 +2,9 @@
  * tasks that were deferred before this round began, fire due timers. A task that defers itself
  * again runs in the next round, so that no connection can keep the others from theirs.
  *
- * Before it sleeps it may poll: a source that is expected to have something at once is asked
- * directly, as long as its budget allows (poll_budget.c), and epoll now and then.
+ * Before it sleeps it may poll, as long as a budget allows (poll_budget.c): a source that is
+ * expected to have something at once is asked directly, and epoll now and then; where any source
+ * is, epoll alone.
  *
  * What must not happen: a callback on an object that another callback of the same round has freed.
  * loop_unwatch() therefore blanks what epoll has already reported and ends the expectation, and the
@@ -26,8 +27,8 @@ TAILQ_HEAD(task_list, loop_task);
 
 /* The source that should be the next to have something, since something was sent to it. */
 struct expectation {
-    struct loop_source *source; /* NULL: none */
-    struct poll_budget *budget;
+    struct loop_source *source; /* NULL: any */
+    struct poll_budget *budget; /* NULL: nothing is expected */
     uint64_t since_us;
     bool is_new; /* since the source was asked */
 };
@@ -102,7 +103,7 @@ void loop_forget(struct loop *loop, struct loop_source *source)
 {
     source->watched = false;
     if (loop->expected.source == source)
-        loop->expected.source = NULL;
+        loop->expected = (struct expectation){0};
     for (int i = loop->event_next; i < loop->event_count; i++) {
         if (loop->events[i].data.ptr == source)
             loop->events[i].data.ptr = NULL;
@@ -185,6 +186,15 @@ void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budg
         loop->expected = (struct expectation){source, budget, loop->now_us, true};
 }
 
+void loop_expect_any(struct loop *loop, struct poll_budget *budget)
+{
+    uint64_t now_us = clock_us();
+
+    if (loop->expected.budget && !loop->expected.source)
+        poll_budget_came(loop->expected.budget, now_us - loop->expected.since_us);
+    loop->expected = (struct expectation){NULL, budget, now_us, true};
+}
+
 static int next_timeout(const struct loop *loop, int timeout_ms)
 {
     const struct loop_timer *timer;
@@ -202,11 +212,11 @@ static int next_timeout(const struct loop *loop, int timeout_ms)
     return best == UINT64_MAX ? -1 : best > INT_MAX ? INT_MAX : (int)best;
 }
 
-/* Before the source is called: it may end, or be expected anew. */
+/* Before a source is called: it may end, or be expected anew. */
 static void expected_came(struct loop *loop)
 {
     poll_budget_came(loop->expected.budget, loop->now_us - loop->expected.since_us);
-    loop->expected.source = NULL;
+    loop->expected = (struct expectation){0};
 }
 
 static void run_events(struct loop *loop)
@@ -265,8 +275,25 @@ static int ask_epoll(struct loop *loop, int timeout_ms)
 
 static bool may_poll(const struct loop *loop, int timeout_ms)
 {
-    return loop->expected.source && next_timeout(loop, timeout_ms) != 0 &&
+    return loop->expected.budget && next_timeout(loop, timeout_ms) != 0 &&
            poll_budget_window_us(loop->expected.budget) > 0;
+}
+
+/* Asks epoll again and again. Returns what epoll_wait() does. What comes need not be what is
+ * expected: only who expects anew can tell. */
+static int poll_any(struct loop *loop)
+{
+    uint64_t end_us = loop->expected.since_us + poll_budget_window_us(loop->expected.budget);
+
+    do {
+        int count = ask_epoll(loop, 0);
+
+        if (count != 0)
+            return count;
+    } while (loop->now_us < end_us);
+    poll_budget_missed(loop->expected.budget);
+    loop->expected = (struct expectation){0};
+    return 0;
 }
 
 /* Asks the expected source again and again, and epoll from time to time. Returns what epoll_wait()
@@ -288,22 +315,24 @@ static int poll_expected(struct loop *loop, bool *ret_came)
         if (*ret_came) {
             poll_budget_came(expected.budget, loop->now_us - expected.since_us);
             if (!loop->expected.is_new)
-                loop->expected.source = NULL;
+                loop->expected = (struct expectation){0};
             return 0;
         }
         if (loop->expected.source != expected.source)
             return 0; /* it has been closed */
     } while (loop->now_us < end_us);
     poll_budget_missed(expected.budget);
-    loop->expected.source = NULL;
+    loop->expected = (struct expectation){0};
     return 0;
 }
 
 int loop_round(struct loop *loop, int timeout_ms, struct error *error)
 {
     bool came = false;
-    int count = may_poll(loop, timeout_ms) ? poll_expected(loop, &came) : 0;
+    int count = 0;
 
+    if (may_poll(loop, timeout_ms))
+        count = loop->expected.source ? poll_expected(loop, &came) : poll_any(loop);
     if (count == 0 && !came)
         count = ask_epoll(loop, next_timeout(loop, timeout_ms));
     if (count < 0 && errno != EINTR)

@@ -58,6 +58,9 @@ int loop_hand_over(struct loop *loop, struct loop_source *from, struct loop_sour
  * round asks it with take() instead of sleeping at once. The budget outlives the source; it learns
  * from each time. Nothing happens where the source is not watched. */
 void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budget *budget);
+/* The same where it is not known which source: epoll is asked. What comes next is what the caller
+ * answers by expecting the next. */
+void loop_expect_any(struct loop *loop, struct poll_budget *budget);
 
 /* (Re)arms the timer `delay_ms` from now. */
 void loop_arm(struct loop *loop, struct loop_timer *timer, uint64_t delay_ms);

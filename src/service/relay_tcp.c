@@ -45,6 +45,7 @@ struct tcp_flow {
     uint32_t packet_id;
     bool waits; /* packet_id waits in the queue */
     bool is_ready;
+    bool has_options; /* the socket outside */
     struct reach_targets targets;
     size_t target;
     uint64_t due_ms; /* when is_ready */
@@ -63,6 +64,8 @@ struct relay_tcp {
     struct tcp_flow_tree flows;
     struct tcp_flow_list ready; /* the one that is due first in front */
     struct loop_timer timer;
+    struct loop_task task;
+    struct poll_budget accepts; /* after a verdict */
 };
 
 static int flow_compare(const struct tcp_flow *a, const struct tcp_flow *b)
@@ -121,8 +124,30 @@ static void flow_fail(struct tcp_flow *flow, int error_number)
     flow_end(flow);
 }
 
+static void set_options(struct tcp_flow *flow)
+{
+    if (!flow->has_options)
+        tcp_set_options(flow->outer.fd);
+    flow->has_options = true;
+}
+
+/* For those whose verdict has just gone out: the program is awaited anyway. */
+static void prepare(void *context)
+{
+    struct relay_tcp *relay = context;
+    struct tcp_flow *flow;
+
+    TAILQ_FOREACH_REVERSE(flow, &relay->ready, tcp_flow_list, entry)
+    {
+        if (flow->has_options)
+            break;
+        set_options(flow);
+    }
+}
+
 static void flow_join(struct tcp_flow *flow)
 {
+    set_options(flow);
     tcp_relay_join(flow->relay->tcp, flow->jail_fd, flow->outer.fd, &flow->outer);
     flow_forget(flow);
 }
@@ -141,9 +166,12 @@ static void flow_ready(struct tcp_flow *flow)
     TAILQ_INSERT_TAIL(&relay->ready, flow, entry);
     if (!relay->timer.armed)
         loop_arm(relay->loop, &relay->timer, ACCEPT_WAIT_MS);
-    if (flow->waits)
+    if (flow->waits) {
         verdicts_send(relay->verdicts, flow->packet_id, 0);
+        loop_expect_any(relay->loop, &relay->accepts);
+    }
     flow->waits = false;
+    loop_defer(relay->loop, &relay->task); /* behind the verdicts */
 }
 
 static void expire(void *context)
@@ -188,6 +216,19 @@ static void outer_ready(void *context, uint32_t events)
         flow_ready(flow);
 }
 
+/* Begins to connect. 0: it stands; -EINPROGRESS or another negative errno. Who is near has answered
+ * before connect() returns, which tells only who asks again (connect(2)). */
+static int begin_connect(int fd, const struct endpoint *endpoint)
+{
+    if (connect(fd, &endpoint->any, endpoint->length) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return -errno;
+    if (connect(fd, &endpoint->any, endpoint->length) == 0)
+        return 0;
+    return errno == EALREADY ? -EINPROGRESS : -errno;
+}
+
 static void try_target(struct tcp_flow *flow)
 {
     const struct addr *addr = &flow->targets.addrs[flow->target];
@@ -200,11 +241,13 @@ static void try_target(struct tcp_flow *flow)
         next_target(flow, errno);
         return;
     }
-    if (connect(flow->outer.fd, &endpoint.any, endpoint.length) < 0 && errno != EINPROGRESS) {
-        next_target(flow, errno);
+    code = begin_connect(flow->outer.fd, &endpoint);
+    if (code == 0) {
+        flow_ready(flow);
         return;
     }
-    code = loop_watch(flow->relay->loop, &flow->outer, EPOLLOUT | EPOLLET);
+    if (code == -EINPROGRESS)
+        code = loop_watch(flow->relay->loop, &flow->outer, EPOLLOUT | EPOLLET);
     if (code < 0)
         next_target(flow, -code);
 }
@@ -333,6 +376,7 @@ int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
     RB_INIT(&relay->flows);
     TAILQ_INIT(&relay->ready);
     relay->timer = (struct loop_timer){.due = expire, .context = relay};
+    relay->task = (struct loop_task){.run = prepare, .context = relay};
     *ret_relay = relay;
     return 0;
 }
@@ -346,5 +390,6 @@ void relay_tcp_free(struct relay_tcp *relay)
     while ((flow = RB_MIN(tcp_flow_tree, &relay->flows)))
         flow_end(flow);
     loop_disarm(relay->loop, &relay->timer);
+    loop_cancel(relay->loop, &relay->task);
     free(relay);
 }

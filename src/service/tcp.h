@@ -39,7 +39,8 @@ int tcp_relay_accept(struct tcp_relay *relay, int fd,
 
 /* Carries the bytes between two connected sockets, whose place was reserved; both are owned from
  * here on, also on failure: then both were reset. `client` is the one whose end made the
- * connection; `target` was watched by *watched. Nobody else has a copy of either descriptor. */
+ * connection; `target` has its options and may be watched by *watched. Nobody else has a copy of
+ * either descriptor. */
 void tcp_relay_join(struct tcp_relay *relay, int client, int target, struct loop_source *watched);
 
 /* Takes or gives back a place under the limits, for a connection that is not joined yet. False: a

@@ -99,7 +99,9 @@ static void carry(void *context)
 }
 
 /* What an event of one side says: it has something for the other, or takes something again. While
- * the other takes nothing, what comes stays where it is: it is looked at when there is room. */
+ * the other takes nothing, what comes stays where it is: it is looked at when there is room.
+ * A little is a question or an answer, and an end is followed by the next connection: where these
+ * come quickly the next one is polled for. */
 static void carry_event(struct tcp_connection *connection, int side, uint32_t events)
 {
     bool from[2];
@@ -107,6 +109,8 @@ static void carry_event(struct tcp_connection *connection, int side, uint32_t ev
     from[side] =
         !connection->pumps[side].is_blocked && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP));
     from[!side] = connection->pumps[!side].is_blocked && (events & (EPOLLOUT | EPOLLHUP));
+    if (from[side] && !connection->pumps[side].is_bulk)
+        loop_expect_any(connection->relay->loop, &connection->relay->answers);
     if (from[0] || from[1])
         carry_from(connection, from);
 }
@@ -254,7 +258,6 @@ void tcp_relay_join(struct tcp_relay *relay, int client, int target, struct loop
     }
     TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
     connection->is_connected = true;
-    tcp_set_options(target);
     if (loop_hand_over(relay->loop, watched, &connection->sides[SIDE_TARGET], events) < 0 ||
         loop_watch(relay->loop, &connection->sides[SIDE_CLIENT], events) < 0) {
         loop_forget(relay->loop, watched); /* its descriptor is closed now */

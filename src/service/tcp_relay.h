@@ -43,6 +43,7 @@ struct tcp_relay {
     struct connection_list connections;
     struct connection_list connecting; /* in the order of their due time */
     struct loop_timer connect_timer;
+    struct poll_budget answers; /* to a little that was passed on */
     struct tcp_listener *listeners;
 };
 

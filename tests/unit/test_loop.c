@@ -272,6 +272,45 @@ static void test_expected_does_not_starve_the_others(void **state)
     end_asked(&asked);
 }
 
+static void test_expecting_again_tells_that_it_came(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct poll_budget budget = {0};
+
+    (void)state;
+    for (int i = 0; poll_budget_window_us(&budget) == 0; i++) {
+        assert_true(i < 100000); /* some of a row may come late on a busy machine */
+        loop_expect_any(loop, &budget);
+    }
+    round_of(loop, 1); /* nothing comes */
+    assert_int_equal(poll_budget_window_us(&budget), 0);
+    round_of(loop, 1); /* sleeps */
+    loop_free(loop);
+}
+
+static void test_any_source_is_polled_for(void **state)
+{
+    struct loop *loop = loop_or_fail();
+    struct poll_budget budget = {0};
+    struct end end = {0};
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    end.source = (struct loop_source){.fd = fds[0], .ready = ready, .context = &end};
+    assert_int_equal(loop_watch(loop, &end.source, EPOLLIN), 0);
+    while (poll_budget_window_us(&budget) == 0)
+        loop_expect_any(loop, &budget);
+    round_of(loop, -1);
+    assert_int_equal(end.calls, 1);
+    assert_int_not_equal(poll_budget_window_us(&budget), 0); /* that was not in vain */
+    loop_unwatch(loop, &end.source);
+    close(fds[0]);
+    close(fds[1]);
+    loop_free(loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_polling_in_vain_ends),
         cmocka_unit_test(test_closed_is_not_asked_again),
         cmocka_unit_test(test_expected_does_not_starve_the_others),
+        cmocka_unit_test(test_expecting_again_tells_that_it_came),
+        cmocka_unit_test(test_any_source_is_polled_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
