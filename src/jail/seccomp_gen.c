@@ -149,9 +149,14 @@ static const char *const mount_calls[] = {
     "fsconfig", "fsmount", "fspick",  "mount_setattr", "setns",      NULL,
 };
 
-static const uint32_t namespace_flags[] = {CLONE_NEWUSER,  CLONE_NEWNET, CLONE_NEWNS,
-                                           CLONE_NEWPID,   CLONE_NEWIPC, CLONE_NEWUTS,
-                                           CLONE_NEWCGROUP};
+static const uint32_t namespace_flags[] = {CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWNS,
+                                           CLONE_NEWPID,  CLONE_NEWIPC, CLONE_NEWUTS};
+
+static void refuse_namespace(scmp_filter_ctx filter, uint32_t flag)
+{
+    refuse_masked(filter, EPERM, "clone", 0, flag, flag);
+    refuse_masked(filter, EPERM, "unshare", 0, flag, flag);
+}
 
 static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
 {
@@ -176,13 +181,14 @@ static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
         /* Init has the command's identity; what it may open and fork is the jail's. */
         refuse_masked(filter, EPERM, "prlimit64", 0, LOW_32_BITS, 1);
     }
+    /* Who has one may mount the groups of processes anew, writable, and end netjail and all that is
+     * in its group (cgroup.kill). */
+    refuse_namespace(filter, CLONE_NEWCGROUP);
     if (namespaces)
         return;
     refuse(filter, EPERM, mount_calls);
-    for (size_t i = 0; i < sizeof namespace_flags / sizeof namespace_flags[0]; i++) {
-        refuse_masked(filter, EPERM, "clone", 0, namespace_flags[i], namespace_flags[i]);
-        refuse_masked(filter, EPERM, "unshare", 0, namespace_flags[i], namespace_flags[i]);
-    }
+    for (size_t i = 0; i < sizeof namespace_flags / sizeof namespace_flags[0]; i++)
+        refuse_namespace(filter, namespace_flags[i]);
     refuse_masked(filter, EPERM, "unshare", 0, 0x80u, 0x80u); /* CLONE_NEWTIME */
 }
 

@@ -41,6 +41,14 @@ root_ways_out_as_another_user() {
     assert_withstands --user "$TEST_UID:$TEST_UID" --
 }
 
+# In a namespace of control groups the command could mount them anew, writable, and write to cgroup.kill of its own group,
+# in which netjail is, too, and whoever else was there.
+both_namespaces_without_one_of_control_groups() {
+    assert_status 0 "$NETJAIL" -q -e 'namespaces allow' unshare --user --mount true
+    assert_fails "$NETJAIL" -q -e 'namespaces allow' unshare --user --cgroup true
+    assert_fails "$NETJAIL" -q -e 'namespaces allow' unshare --user --map-root-user --mount mount -t cgroup2 cgroup2 /mnt
+}
+
 both_processes_outside_are_out_of_reach() {
     make_attack
     tail -f /dev/null < /dev/null > /dev/null 2>&1 &
