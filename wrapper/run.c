@@ -106,6 +106,16 @@ static void warn_uid0(const struct run *run)
                              "`user NAME` in the policy or --user NAME gives it another user");
 }
 
+/* Nothing but Landlock keeps them out of reach where the command sees them. */
+static void warn_shared(const struct run *run)
+{
+    if (run->policy->processes_shared && !run->options->quiet &&
+        !landlock_can_scope(landlock_abi()))
+        report_note(PROGRAM,
+                    "warning: `processes shared` without Landlock scopes (Linux 6.12): the "
+                    "command can signal the processes of its user outside");
+}
+
 /* Everything that can be known without changing anything. */
 static int prepare(struct run *run)
 {
@@ -575,6 +585,7 @@ int run_jail(const struct options *options, struct policy *policy, struct diags 
         return dry_run(&run);
     if (!options->named)
         warn_uid0(&run);
+    warn_shared(&run);
     result =
         claim_take(&run.claim, policy, run.privileged, command_name(options), diags, &run.error);
     if (result < 0)

@@ -187,6 +187,8 @@ static int init_shrink(struct init *init, struct error *error)
     init->own_group = !landlock_can_scope(landlock_abi());
     if (status == 0 && !init->own_group)
         status = landlock_scope(error);
+    else if (status == 0 && setup->policy->processes_shared && landlock_can_isolate(landlock_abi()))
+        status = landlock_isolate(error);
     /* An abstract socket is reached by the command only from within its own domain. */
     if (status == 0 && !init->files->run_covered)
         status = init_notify(init, error);

@@ -44,6 +44,29 @@ both_no_landlock_scope() {
     assert_lacks "$err" netjail-service
 }
 
+# Where the command sees the processes outside, it must not look into those of its user (a way out of the jail), and that
+# it can signal them is said. Files can be moved all the same.
+root_no_landlock_scope_for_shared_processes() {
+    local victim look=$T/look
+    install -d -o "$TEST_UID" "$T/one" "$T/two"
+    setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups tail -f /dev/null < /dev/null > /dev/null 2>&1 &
+    victim=$!
+    remember_process "$victim"
+    wait_for 5 eval '[ "$(ps -o uid= -p '$victim')" = $TEST_UID ]'
+    cat > "$look" << 'END'
+for file in mem environ root/etc ns/net; do (: < "/proc/$1/$file") 2> /dev/null && echo "read $file"; done
+(: >> "/proc/$1/mem") 2> /dev/null && echo 'write mem'
+(: >> "/proc/self/mem") && : > one/file && exec python3 -c 'import os; os.rename("one/file", "two/file")'
+END
+    run strace -f -qq -o /dev/null -e trace=landlock_create_ruleset -e inject=landlock_create_ruleset:retval=5:when=1 \
+        "$NETJAIL" --user "$TEST_UID:$TEST_UID" -e 'processes shared' bash "$look" "$victim"
+    assert_equal "$status:$out" 0:
+    assert_contains "$err" 'warning: `processes shared` without Landlock scopes'
+    [ -e "$T/two/file" ] || fail "a file could not be moved"
+    run setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups bash "$look" "$victim"
+    assert_contains "$out" 'write mem' # without a jail
+}
+
 # A list of descriptors that ends early hides what must be closed.
 both_descriptors_that_cannot_be_listed() {
     local call how
