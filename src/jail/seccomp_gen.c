@@ -16,6 +16,7 @@
  * is checked, and the build fails with it. */
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/ioprio.h>
 #include <linux/net.h>
 #include <linux/netlink.h>
 #include <linux/uinput.h>
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -158,6 +160,16 @@ static void refuse_namespace(scmp_filter_ctx filter, uint32_t flag)
     refuse_masked(filter, EPERM, "unshare", 0, flag, flag);
 }
 
+/* The command's group of processes may be its caller's: who changes the priority of all in it
+ * changes that of processes outside. Groups by number are those that the command sees. */
+static void refuse_own_group(scmp_filter_ctx filter, const char *name, uint32_t group)
+{
+    struct scmp_arg_cmp compare[] = {argument_masked(0, LOW_32_BITS, group),
+                                     argument_masked(1, LOW_32_BITS, 0)};
+
+    rule(filter, SCMP_ACT_ERRNO(EPERM), name, 2, compare);
+}
+
 static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
 {
     static const char *const trace[] = {"ptrace", NULL};
@@ -171,6 +183,8 @@ static void refuse_common(scmp_filter_ctx filter, bool namespaces, bool shared)
     /* /dev/uinput, where the one at the screen has it, types for whoever sits there. */
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, UI_DEV_CREATE);
     refuse_masked(filter, EPERM, "ioctl", 1, LOW_32_BITS, USERFAULTFD_IOC_NEW); /* by its device */
+    refuse_own_group(filter, "setpriority", PRIO_PGRP);
+    refuse_own_group(filter, "ioprio_set", IOPRIO_WHO_PGRP);
     if (shared) {
         /* A limit of CPU time that is over is a SIGKILL, which no Landlock scope stops. */
         struct scmp_arg_cmp others = argument(0, SCMP_CMP_NE, 0);

@@ -41,6 +41,28 @@ root_ways_out_as_another_user() {
     assert_withstands --user "$TEST_UID:$TEST_UID" --
 }
 
+# The command is in its caller's process group; priorities of a group are set in all process namespaces.
+both_priority_of_the_callers_group() {
+    local before
+    cat > "$T/slow.py" << 'PY'
+import ctypes, os
+for action in (lambda: os.setpriority(os.PRIO_PGRP, 0, 7), lambda: os.setpriority(os.PRIO_USER, os.getuid(), 8),
+               lambda: ctypes.CDLL(None).syscall(251, 2, 0, 3 << 13)):
+    try:
+        action()
+    except OSError:
+        pass
+os.setpriority(os.PRIO_PROCESS, 0, 9)
+print(os.getpriority(os.PRIO_PROCESS, 0))
+PY
+    tail -f /dev/null < /dev/null > /dev/null 2>&1 &
+    remember_process $!
+    before=$(ps -o pgid=,ni= -p $! && ionice -p $!)
+    assert_status 0 "$NETJAIL" -q /usr/bin/python3 "$T/slow.py"
+    assert_equal "$out" 9
+    assert_equal "$(ps -o pgid=,ni= -p $! && ionice -p $!)" "$before" "priority of a process outside"
+}
+
 # In a namespace of control groups the command could mount them anew, writable, and write to cgroup.kill of its own group,
 # in which netjail is, too, and whoever else was there.
 both_namespaces_without_one_of_control_groups() {
