@@ -15,8 +15,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <stdalign.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -147,6 +149,15 @@ static bool is_plain_socket(int fd)
             (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET));
 }
 
+/* Of tun, tap, macvtap and ipvtap, whose frames go to a network of the host. The last two have no
+ * number of their own; all answer this. */
+static bool is_network_device(int fd)
+{
+    unsigned features;
+
+    return ioctl(fd, TUNGETFEATURES, &features) == 0;
+}
+
 /* The same of 0, 1 and 2. Misc devices (10) are tun, vhost, fuse, kvm; 108 is ppp. */
 static const char *standard_fault_of(int fd)
 {
@@ -162,7 +173,7 @@ static const char *standard_fault_of(int fd)
         return is_plain_stream(fd) ? NULL : "file of the kernel";
     case S_IFCHR:
         return is_terminal_master(state.st_rdev) || major(state.st_rdev) == 10 ||
-                       major(state.st_rdev) == 108
+                       major(state.st_rdev) == 108 || is_network_device(fd)
                    ? "device"
                    : NULL;
     case S_IFDIR:

@@ -150,7 +150,7 @@ socket.socket(socket.AF_UNIX).bind("path.sock")
 kinds = {"namespace": path("/proc/self/ns/net", os.O_RDONLY), "pidfd": lambda: os.pidfd_open(os.getpid()), "memory": path("/proc/self/mem", os.O_RDWR),
          "O_PATH of a socket": path("path.sock", os.O_PATH), "packets": sock(socket.AF_PACKET, socket.SOCK_RAW, 0), "vsock": sock(40, socket.SOCK_STREAM),
          "raw": sock(socket.AF_INET, socket.SOCK_RAW, 255), "netlink": sock(socket.AF_NETLINK, socket.SOCK_RAW, 12), "master": lambda: os.openpty()[0],
-         "tun": path("/dev/net/tun", os.O_RDWR), "epoll": lambda: libc.epoll_create1(0), "eventfd": lambda: libc.eventfd(0, 0),
+         "tun": path("/dev/net/tun", os.O_RDWR), "macvtap": path("tap", os.O_RDWR), "epoll": lambda: libc.epoll_create1(0), "eventfd": lambda: libc.eventfd(0, 0),
          "io_uring": lambda: libc.syscall(425, 4, (ctypes.c_ubyte * 120)()), "sysctl": path("/proc/sys/net/ipv4/ip_forward", os.O_RDWR)}
 plain = {"file": path("/etc/passwd", os.O_RDONLY), "pipe": lambda: os.pipe()[0], "proc file": path("/proc/self/status", os.O_RDONLY),
          "TCP": sock(socket.AF_INET), "UNIX": sock(socket.AF_UNIX), "terminal": lambda: os.openpty()[1], "memfd": lambda: os.memfd_create("x", 0)}
@@ -160,7 +160,7 @@ for name, make in list(kinds.items()) + list(plain.items()):
     try:
         fd = make()
     except OSError as problem:
-        assert name not in plain and (os.getuid() or name in ("vsock", "tun")), (name, problem)
+        assert name not in plain and (os.getuid() or name in ("vsock", "tun", "macvtap")), (name, problem)
         continue
     if fd < 0:
         continue
@@ -186,11 +186,16 @@ for name, make in list(kinds.items()) + list(plain.items()):
     os.close(fd)
 print(tried)
 PY
+    if [ "$(id -u)" = 0 ] && ip link add link up0 name tap0 type macvtap 2> /dev/null; then
+        ip link set tap0 up
+        tr : ' ' < "$(echo /sys/class/net/tap0/macvtap/tap*/dev)" | xargs mknod tap c
+    fi
     start_jail web -q --name web sh -c 'echo up; exec tail -f /dev/null'
     wait_for_file "$T/jail-web.out"
     assert_status 0 /usr/bin/python3 "$T/standard.py" "$NETJAIL" -q
     [ "$out" -ge 30 ] || fail "only $out were tried"
     end_jail web
+    [ ! -e tap ] || ip link delete tap0
 }
 
 no_process_left() { ! pgrep -x tail > /dev/null && ! pgrep netjail > /dev/null && ! pgrep -x netjail-service > /dev/null; }
