@@ -2,6 +2,7 @@
  *
  *     attack                  sockets, namespaces, mounts, keys, terminals, init, the kernel's
  * files attack outside PID      a process outside, for a jail that shares its process namespace
+ *     attack peer PATH        the process outside that listens at this UNIX socket
  *     attack fds              inherited descriptors from 3 on that could reach the host
  *
  * Prints `THROUGH WHAT` for each, then their number; exits with 3 if there was one. A call that
@@ -439,6 +440,32 @@ static void attack_outside(pid_t pid)
     must_fail(prlimit((pid), RLIMIT_CPU, &limit, NULL), "prlimit(outside)");
 }
 
+/* Whoever serves a socket that is not hidden gives a pidfd of itself away (SO_PEERPIDFD,
+ * Linux 6.5). */
+static void attack_peer(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof(int);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    int pidfd = -1;
+
+    (void)strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0)
+        abort();
+    if (getsockopt(fd, SOL_SOCKET, 77, &pidfd, &length) < 0) {
+        (void)printf("this kernel gives no pidfd of a peer\n");
+        return;
+    }
+    for (long flags = 0; flags < 8; flags++) /* to its thread, group and process group */
+        TRY("pidfd_send_signal(peer)", SYS_pidfd_send_signal, pidfd, SIGKILL, 0, flags);
+    for (long kind = 1; kind < 11; kind++) /* PIDFD_GET_*_NAMESPACE */
+        TRY("ioctl(peer, PIDFD_GET_..._NAMESPACE)", SYS_ioctl, pidfd, 0xff00 | kind, 0);
+    TRY("setns(peer)", SYS_setns, pidfd, CLONE_NEWNET);
+    TRY("pidfd_getfd(peer)", SYS_pidfd_getfd, pidfd, 0, 0);
+    TRY("process_madvise(peer)", SYS_process_madvise, pidfd, (long)low, 1, 20, 0);
+    TRY("process_mrelease(peer)", SYS_process_mrelease, pidfd, 0);
+}
+
 /* From 3 on only pipes, plain files and terminals may have been inherited. */
 static void attack_fds(void)
 {
@@ -474,6 +501,8 @@ int main(int argc, char **argv)
     }
     if (argc == 3 && strcmp(argv[1], "outside") == 0) {
         attack_outside(atoi(argv[2]));
+    } else if (argc == 3 && strcmp(argv[1], "peer") == 0) {
+        attack_peer(argv[2]);
     } else if (argc == 2 && strcmp(argv[1], "fds") == 0) {
         attack_fds();
     } else {

@@ -333,6 +333,21 @@ root_no_frame_before_the_rules_and_none_without_a_rule() {
     attack 'something of a jail with both families leaves though no rule admits it'
     run jail_exec one "$NET" try tcp 10.80.0.1 22
     run jail_exec one "$NET" try udp fd00:80::1 22
+    attack 'reports of groups that a program joins, requests for neighbours that no rule admits'
+    jail_exec one /usr/bin/python3 - << 'PY'
+import socket, time
+four, six = socket.socket(type=socket.SOCK_DGRAM), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+link = socket.if_nametoindex("eth0").to_bytes(4, "little")
+for i in range(9):
+    four.setsockopt(0, 35, bytes([239, 1, 2, i, 0, 0, 0, 0]) + link)  # IP_ADD_MEMBERSHIP
+    six.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, f"ff05::{i}") + link)
+    for s, address in ((four, f"10.80.0.{100 + i}"), (six, f"fd00:80::{100 + i}")):
+        try:
+            s.sendto(b"x", (address, 9))
+        except OSError:
+            pass
+time.sleep(1.2)  # a report is sent again within a second
+PY
     assert_equal "$(frames_of_jails)" 0 'frames'
     end_jail one
     nft delete table bridge seen

@@ -80,6 +80,22 @@ both_processes_outside_are_out_of_reach() {
     kill -0 "$victim" || fail "the process outside is gone"
 }
 
+both_a_peers_process_is_out_of_reach() {
+    local option
+    make_attack
+    python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind("peer.sock"); s.listen()
+while True: kept = s.accept()' < /dev/null > /dev/null 2>&1 &
+    local victim=$!
+    remember_process "$victim"
+    wait_for 10 test -S peer.sock
+    for option in 'processes private' 'processes shared'; do
+        assert_withstands -e "$option" -- peer "$T/peer.sock"
+        kill -0 "$victim" || fail "the process outside is gone"
+    done
+    run "$T/attack" peer "$T/peer.sock"
+    assert_contains "$out" THROUGH # without a jail
+}
+
 both_inherited_descriptors() {
     make_attack
     cat > "$T/inherit.py" <<'PY'

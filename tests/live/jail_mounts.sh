@@ -139,6 +139,18 @@ root_current_directory_is_the_jails() {
     assert_contains "$out" /run/app
 }
 
+# Nor the host's /proc and /sys from one below them, where they are writable.
+root_current_directory_is_read_only() {
+    local place
+    for place in /proc/sys/net/ipv4:ip_forward /proc/sys/kernel:core_pattern /sys/class/net/lo:mtu; do
+        cd "${place%:*}" || fail "cannot enter ${place%:*}"
+        assert_status 0 "$NETJAIL" -q sh -c '[ -r "$1" ] && [ "$PWD" = "$2" ]' sh "${place#*:}" "${place%:*}"
+        # shellcheck disable=SC2016 # the jail's shell expands it
+        assert_fails "$NETJAIL" -q sh -c ': >> "$1"' sh "${place#*:}"
+    done
+    cd "$T" || fail "cannot enter $T"
+}
+
 both_sysctls_are_read_only() {
     assert_fails "$NETJAIL" -q sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
     assert_fails "$NETJAIL" -q sh -c 'echo x > /proc/sys/kernel/hostname'
