@@ -242,6 +242,9 @@ static int build_network(struct run *run)
     if (result == 0)
         note(run, plan->has_rules ? "rules are loaded and read back"
                                   : "nothing to judge: no link and no rule");
+    if (result == 0 && plan->relays && !plan->queues)
+        note(run,
+             "no NFQUEUE: what the outside refuses is reset after it began, no ping is carried");
     if (result == 0)
         result = claim_keep(&run->claim, run->jail.netns_fd, &run->error);
     if (result == 0)
