@@ -124,7 +124,6 @@ static void failed(const struct echo_flow *flow, int error_number)
 
     if (refusal)
         relay_errors_send(flow->relay->errors, &packet, refusal);
-    (void)endpoint_take_errors(flow->outer.fd);
 }
 
 static void outer_ready(void *context, uint32_t events)
@@ -132,15 +131,17 @@ static void outer_ready(void *context, uint32_t events)
     const struct echo_flow *flow = context;
     uint8_t bytes[MESSAGE_MAX + 1];
     ssize_t got = recv(flow->outer.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    int code;
+    int code = 0;
+    int queued = 0;
 
     if (got >= 0) /* level-triggered: what is left comes again */
         answered(flow, bytes, (size_t)got);
     else if (errno != EAGAIN && errno != EINTR)
-        failed(flow, errno);
-    code = events & EPOLLERR ? endpoint_take_errors(flow->outer.fd) : 0;
-    if (code != 0)
-        failed(flow, code);
+        code = errno;
+    if (code != 0 || events & EPOLLERR)
+        queued = endpoint_take_errors(flow->outer.fd);
+    if (code != 0 || queued != 0)
+        failed(flow, code != 0 ? code : queued);
 }
 
 static struct echo_flow *flow_find(struct relay_echo *relay, const struct queue_packet *packet)

@@ -198,20 +198,25 @@ static void tell(struct relay_udp *relay, const struct relayed_key *key, int ref
     relay_errors_send(relay->errors, &failed, refusal);
 }
 
-/* An earlier datagram came to nothing. The flow stays: the program may try again. What came to
- * nothing with it is told by the same message. */
+/* An earlier datagram came to nothing. The flow stays: the program may try again. */
 static void outer_failed(struct relayed *flow, int error_number)
 {
     int refusal = reach_refusal(error_number);
 
     if (refusal)
         tell(flow->relay, &flow->key, refusal);
-    if (flow->outer.fd >= 0)
-        (void)endpoint_take_errors(flow->outer.fd);
     if (flow->targets.count < 2)
         return;
     close_outer(flow); /* host.netjail: the next datagram tries the other loopback address */
     flow->target = (flow->target + 1) % flow->targets.count;
+}
+
+/* A call on the socket has said so. What came to nothing with it is told by the same message. */
+static void outer_refused(struct relayed *flow, int error_number)
+{
+    if (flow->outer.fd >= 0)
+        (void)endpoint_take_errors(flow->outer.fd);
+    outer_failed(flow, error_number);
 }
 
 static bool is_refusal(int code)
@@ -275,7 +280,7 @@ static bool outer_take(void *context)
         bool refused = count < 0 && is_refusal(errno);
 
         if (refused)
-            outer_failed(flow, errno);
+            outer_refused(flow, errno);
         return refused;
     }
     touch(flow);
@@ -468,7 +473,7 @@ static void carry(struct relay_udp *relay, const struct relayed_key *key, const 
     touch(flow);
     if (!outer_send(flow, datagram, length) && is_refusal(errno)) {
         /* Often that of the datagram before; then this one was not sent. Else it is told by now. */
-        outer_failed(flow, errno);
+        outer_refused(flow, errno);
         (void)outer_send(flow, datagram, length);
     }
 }
