@@ -172,6 +172,13 @@ static void put_destination(struct buf *out, const struct denial *denial)
         put_endpoint(out, &denial->packet->destination, NULL);
 }
 
+void denial_hint_name(struct buf *out, const char *name)
+{
+    buf_puts(out, "allow out tcp to ");
+    buf_put_visible(out, name, strlen(name));
+    buf_puts(out, " port 443");
+}
+
 /* The statement that would allow it. */
 static void put_hint(struct buf *out, const struct said *said, const struct denial *denial)
 {
@@ -186,9 +193,7 @@ static void put_hint(struct buf *out, const struct said *said, const struct deni
         return;
     }
     if (question) {
-        buf_puts(out, "allow out tcp to ");
-        buf_put_visible(out, question, strlen(question));
-        buf_puts(out, " port 443");
+        denial_hint_name(out, question);
         return;
     }
     if (is_exposable(packet)) {

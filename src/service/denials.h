@@ -73,5 +73,8 @@ struct name_denial {
 void name_denial_print(const struct name_denial *denial, struct buf *out);
 void name_denial_print_json(const struct name_denial *denial, struct buf *out);
 
+/* The statement that would allow a name that is only asked for: https, as most names are for. */
+void denial_hint_name(struct buf *out, const char *name);
+
 /* One JSON object (RFC 8259) and a newline. */
 void denial_print_json(const struct denial *denial, struct buf *out);

@@ -70,14 +70,14 @@ static void tell(struct resolver_log *log, struct name_denial *denial)
 void resolver_log_name(struct resolver_log *log, const char *name, size_t rule)
 {
     cleanup_buf struct buf place = {0};
-    char hint[320];
-    struct name_denial denial = {.name = name, .hint = hint};
+    cleanup_buf struct buf hint = {0};
+    struct name_denial denial = {.name = name};
 
     if (strcmp(name, RELAY_HOST_NAME) == 0) /* no rule opens that */
-        (void)snprintf(hint, sizeof hint, "expose PORT");
+        buf_puts(&hint, "expose PORT");
     else
-        (void)snprintf(hint, sizeof hint, "allow out tcp to %s port 443",
-                       name); /* names are short */
+        denial_hint_name(&hint, name);
+    denial.hint = buf_text(&hint);
     if (rule < log->policy->rules_count) {
         position_print(&log->policy->sources, log->policy->rules[rule].where, &place);
         denial.rule = buf_text(&place);
