@@ -1,11 +1,11 @@
 /* The jail's mount namespace: /proc, /sys and /run; all other files are the host's.
  *
  * Runs in init with CAP_SYS_ADMIN over the mount namespace, before the identity is taken. Order:
- * propagation off -> /proc (masks.c reads descriptors through it) -> /sys -> /run -> resolv.conf
- * and its like (name_files.c) -> /proc/sys read-only last, since the sysctls are still written
- * through the descriptor kept from before. What cannot be mounted ends the start; nothing weaker is
- * chosen. What must not happen: a mount that reaches the host (the first step makes everything a
- * slave), or the old /proc, /sys or /run reachable through the current directory. */
+ * propagation off -> /proc (masks.c reads descriptors through it) -> /sys -> /dev/mqueue -> /run ->
+ * resolv.conf and its like (name_files.c) -> /proc/sys read-only last, since the sysctls are still
+ * written through the descriptor kept from before. What cannot be mounted ends the start; nothing
+ * weaker is chosen. What must not happen: a mount that reaches the host (the first step makes
+ * everything a slave), or the old /proc, /sys or /run reachable through the current directory. */
 #include "jail/files.h"
 
 #include "base/cleanup.h"
@@ -23,6 +23,7 @@
 
 #define QUIET  (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define RFKILL "/dev/rfkill"
+#define MQUEUE "/dev/mqueue"
 
 /* Files through which uid 0 could change the host without any capability. (/proc/mtrr asks for
  * CAP_SYS_ADMIN itself.) */
@@ -121,6 +122,14 @@ static int sys_mount(bool *ret_kept, struct error *error)
     return 0;
 }
 
+/* Whatever the IPC namespace, the host's message queues can be opened there. */
+static int queues_mount(struct error *error)
+{
+    if (!is_mount(MQUEUE) || mount("mqueue", MQUEUE, "mqueue", QUIET, NULL) == 0)
+        return 0;
+    return error_errno(error, -errno, "cannot mount the jail's " MQUEUE);
+}
+
 /* Is `path` `directory` or below it? */
 static bool is_below(const char *path, const char *directory)
 {
@@ -132,8 +141,8 @@ static bool is_below(const char *path, const char *directory)
 /* A current directory in what is covered would still be the host's. */
 static int cwd_note(char cwd[4096], struct error *error)
 {
-    static const char *const covered[] = {"/proc", "/sys",           "/run",          "/var/run",
-                                          "/etc",  "/tmp/.X11-unix", "/tmp/.ICE-unix"};
+    static const char *const covered[] = {"/proc", "/sys",           "/run",           "/var/run",
+                                          "/etc",  "/tmp/.X11-unix", "/tmp/.ICE-unix", MQUEUE};
     /* No search by readdir() as in the library. */
     long length = syscall(SYS_getcwd, cwd, sizeof(((struct files *)0)->cwd));
     bool is_covered = false;
@@ -210,6 +219,8 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
         status = proc_mount(error);
     if (status == 0)
         status = sys_mount(&ret_files->sys_kept, error);
+    if (status == 0)
+        status = queues_mount(error);
     if (status == 0)
         status = radio_cover(error);
     name_files_look(setup, &names);

@@ -55,6 +55,26 @@ END
     assert_equal "$out" 1:3
 }
 
+# An IPC namespace of one's own is no use where the host's queues are files.
+root_message_queues_are_the_jails() {
+    cat > "$T/queue.py" << 'PY'
+import ctypes, os
+os.umask(0)
+assert ctypes.CDLL(None).mq_open(b"/jails", os.O_RDWR | os.O_CREAT, 0o666, None) >= 0
+print(*sorted(os.listdir("/dev/mqueue") + os.listdir(".")))
+PY
+    cat > "$T/queues" << 'END'
+mount -t tmpfs -o mode=755 tmpfs /dev && mkdir /dev/mqueue /dev/pts && mount -t mqueue mqueue /dev/mqueue && ln -s /proc/self/fd /dev/fd
+mknod -m 666 /dev/null c 1 3; mknod -m 666 /dev/urandom c 1 9; mknod -m 666 /dev/tty c 5 0
+: > /dev/mqueue/hosts
+cd /dev/mqueue || exit 1
+"$@"
+setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --clear-groups env XDG_RUNTIME_DIR= "$@"
+END
+    assert_status 0 unshare -mi --propagation private bash "$T/queues" "$NETJAIL" -q /usr/bin/python3 "$T/queue.py"
+    assert_equal "$out" $'jails jails\njails jails'
+}
+
 # Outside of /run: what acts for whoever asks, in its usual place or where the environment says.
 root_sockets_elsewhere_are_hidden() {
     local path
