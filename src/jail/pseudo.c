@@ -27,6 +27,8 @@ static const unsigned magics[] = {
     0x63677270 /* cgroup2 */,  0x64626720 /* debug */,    0x74726163 /* tracing */,
     0x73636673 /* security */, 0x62656570 /* configfs */, 0x42494e4d /* binfmt_misc */,
     0xde5e81e4 /* efivarfs */, 0xcafe4a11 /* bpf */,      0x6165676c /* pstore */,
+    0x65735543 /* fusectl */,  0x6e667364 /* nfsd */,     0x7655821 /* resctrl */,
+    0xf97cff8c /* SELinux */,  0x43415d53 /* Smack */,    0xabba1974 /* Xen */,
 };
 
 static bool is_pseudo(const struct statfs *state)
@@ -125,9 +127,10 @@ static int lines_next(struct lines *lines, char **ret_line)
 
 int pseudo_lock(struct error *error)
 {
-    static const char *const kinds[] = {"proc",     "sysfs",   "cgroup",      "cgroup2",
-                                        "debugfs",  "tracefs", "securityfs",  "configfs",
-                                        "efivarfs", "bpf",     "binfmt_misc", "pstore"};
+    static const char *const kinds[] = {
+        "proc",       "sysfs",    "cgroup",   "cgroup2",   "debugfs",     "tracefs",
+        "securityfs", "configfs", "efivarfs", "bpf",       "binfmt_misc", "pstore",
+        "fusectl",    "nfsd",     "resctrl",  "selinuxfs", "smackfs",     "xenfs"};
     static struct lines lines; /* only its first page is touched, as a rule */
     cleanup_fd int fd = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
     char *line = NULL;

@@ -194,6 +194,11 @@ root_nor_one_of_a_second_mount() {
     done
     assert_fails "$NETJAIL" -q -e "user $TEST_UID:$TEST_UID" -e 'capabilities keep setuid' /usr/bin/python3 -c "$become"
     umount "$T/a b/proc" "$T/a b/sys"
+    # Through which one ends the host's other mounts.
+    mount -t fusectl fusectl "$T/a b/sys" || skip 'no fusectl here'
+    assert_status 0 "$NETJAIL" -q findmnt -no OPTIONS "$T/a b/sys"
+    umount "$T/a b/sys"
+    assert_contains "$out" ro,
 }
 
 both_init_cannot_be_looked_into() {
