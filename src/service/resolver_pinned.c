@@ -133,7 +133,7 @@ bool pinned_name_of(const struct pinned *pinned, const struct addr *addr, uint64
 
     LIST_FOREACH(entry, &pinned->buckets[hash((const uint8_t *)addr, sizeof *addr)], in_bucket)
     {
-        if (entry->end_ms > now_ms && addr_equal(&entry->addr, addr)) {
+        if (entry->end_ms > now_ms + PINNED_GRACE_MS && addr_equal(&entry->addr, addr)) {
             *ret_name = entry->name;
             return true;
         }

@@ -19,7 +19,8 @@ void pinned_free(struct pinned *pinned);
 bool pinned_note(struct pinned *pinned, const struct dns_name *name, const struct addr *addr,
                  uint32_t seconds, uint64_t now_ms);
 
-/* Has a name that the item means this address now? Has any name (*ret_name is one)? */
+/* Has a name that the item means this address now? Has any name, for the kernel, too (*ret_name is
+ * one)? */
 bool pinned_item_has(const struct pinned *pinned, const struct set_item *item,
                      const struct addr *addr, uint64_t now_ms);
 bool pinned_name_of(const struct pinned *pinned, const struct addr *addr, uint64_t now_ms,
