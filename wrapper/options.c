@@ -234,7 +234,8 @@ static int push_publish(struct options *options, const char *argument, struct er
     const char *address = has_address ? parts[0] : "";
     char *host = parts[has_address ? 1 : 0];
     char *jail = count > (has_address ? 2u : 1u) ? parts[count - 1] : host;
-    if (count > 3 || (has_address && !address[0]) || !is_port_text(host) || !is_port_text(jail)) {
+    if (count > 3 || (has_address && (!address[0] || is_port_text(address))) ||
+        !is_port_text(host) || !is_port_text(jail)) {
         error_set(error, -EINVAL, "--publish '%s': not [ADDR:]HOSTPORT[:JAILPORT][/udp]", argument);
         error_hint(error, "an IPv6 address stands in brackets: [::1]:8080:80");
         return -EINVAL;
@@ -400,9 +401,28 @@ static int unknown_option(char **argv, struct error *error)
     return -EINVAL;
 }
 
+/* "--allow out tcp to HOST" without quotes would admit everything and run a command "tcp". */
+static int check_quoted(char **argv, struct error *error)
+{
+    static const char *const words[] = {"from", "icmp",    "icmpv6", "port",
+                                        "tcp",  "tcp,udp", "to",     "udp"};
+    const char *next = argv[optind];
+
+    for (size_t i = 0; next && !strpbrk(optarg, " \t") && i < ARRAY_LENGTH(words); i++) {
+        if (strcmp(next, words[i]) != 0)
+            continue;
+        error_set(error, -EINVAL, "'%s %s ...': a rule is one argument", optarg, next);
+        error_hint(error, "it stands in quotes: --allow 'out tcp to HOST port 443'");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int take_option(int option, struct options *options, enum options_action *ret_action,
                        char **argv, struct error *error)
 {
+    if ((option == OPTION_ALLOW || option == OPTION_DENY) && check_quoted(argv, error) < 0)
+        return -EINVAL;
     switch (option) {
     case 'p':
         return take_once(&options->policy, "--policy", error);

@@ -194,9 +194,18 @@ both_options_show_what_was_typed() {
 END
 }
 
+# Without quotes the rule would be "allow out", and "tcp" the command.
+both_a_rule_without_quotes() {
+    assert_status 125 "$NETJAIL" -q --allow out tcp to www.example.org port 443 true
+    assert_contains "$err" "'out tcp ...': a rule is one argument"
+    assert_contains "$err" "hint: it stands in quotes: --allow 'out tcp"
+    assert_status 125 "$NETJAIL" -q --allow 'out tcp' --deny out to 192.0.2.1 true
+    assert_status 0 "$NETJAIL" -q --allow out true
+}
+
 both_published_ports_that_are_none() {
     local typed
-    for typed in -1 80- 80:-5 :80 ::80 80-81:90- '' 80:; do
+    for typed in -1 80- 80:-5 :80 ::80 80-81:90- '' 80: 80:81:82; do
         assert_status 125 "$NETJAIL" -q -P "$typed" true
         assert_contains "$err" "--publish '$typed': not [ADDR:]HOSTPORT"
     done
