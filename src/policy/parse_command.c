@@ -207,6 +207,18 @@ static int log_target(struct parser *parser, struct policy *policy)
     return 0;
 }
 
+/* The command line says where the log goes this time, whatever a file says. */
+static void log_replace(const struct parser *parser, struct policy *policy)
+{
+    const struct source *sources = policy->sources.list;
+
+    if (!policy->log_denied || !sources[parser->statement.source - 1].is_option ||
+        sources[policy->log_where.source - 1].is_option)
+        return;
+    policy->log_denied = false;
+    policy->log_target = LOG_STDERR;
+}
+
 /* log denied [to stderr|journal|file PATH] [json] */
 int parse_log(struct parser *parser, void *context)
 {
@@ -216,6 +228,7 @@ int parse_log(struct parser *parser, void *context)
     if (!parser_accept_word(parser, "denied"))
         return parser_expected(parser, "'denied'",
                                "log denied [to stderr|journal|file PATH] [json]");
+    log_replace(parser, policy);
     if (parser_set_flag(parser, &policy->log_denied, &policy->log_where, parser->statement,
                         "'log denied'") < 0)
         return -EINVAL;

@@ -66,6 +66,16 @@ both_no_answer_is_told() {
     assert_contains "$err" "no name server answers: www.test does not resolve (asked: $INTERNET4)"
 }
 
+both_log_of_the_command_line_replaces_that_of_the_policy() {
+    local p
+    p=$(relayed <<< $'allow out tcp to www.test port 443\nlog denied json')
+    assert_status 2 "$NETJAIL" -q -p "$p" --log "$T/denied" getent hosts four.test
+    assert_equal "$err" ''
+    assert_contains "$(cat "$T/denied")" 'hint: allow out tcp to four.test port 443'
+    assert_status 125 "$NETJAIL" -q --log "$T/denied" --log stderr true
+    assert_contains "$err" "'log denied' is given twice"
+}
+
 root_missing_name_server_is_told() {
     own_etc
     rm /etc/resolv.conf
