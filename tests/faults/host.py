@@ -68,13 +68,14 @@ def device(name):
                 ("ifalias", "mtu", "flags", "netdev_group", "address"))
 
 
-def is_kernels(line, devices):
-    """What the kernel gives a link that is up by itself, a second later at worst."""
-    return any(name in line for name in devices) and ("fe80" in line or "'ff00" in line or "'80', '0000" in line)
+def is_kernels(line, names):
+    """What the kernel gives a link that is up by itself, a second later at worst. `names`: also their beginnings."""
+    return any(name in line for name in names) and ("fe80" in line or "'ff00" in line or "'80', '0000" in line)
 
 
-def leftovers(devices):
-    found = [line for line in links() if not is_kernels(line, devices)]
+def leftovers(devices, settling):
+    """`settling`: names of links whose own addresses and routes may still come."""
+    found = [line for line in links() if not is_kernels(line, settling)]
     for name in devices:
         found += device(name)
     for directory in STATE:

@@ -14,10 +14,10 @@
  * A process is named by its place in the family: "0" is CMD, "0.2" the second child of "0"; NUMBER
  * counts its calls of all kinds, from 1, in "0" from the first getresuid() on, where netjail's own
  * code begins. That stays the same from run to run, which a count of one kind of call in all
- * processes would not. A process that executes something called `probe` is left alone from then on:
- * it is the jail's command. OUT gets, for fail and kill, the name of the call that was met, or
- * nothing. The last line of stdout is "status N", "signal N" or "hang". With CMD `netjailctl
- * create` the end of CMD is the end: what it left in the background goes on alone. */
+ * processes would not. A process that executes something called `probe` or `sleep` is left alone
+ * from then on: it is a jail's command. OUT gets, for fail and kill, the name of the call that was
+ * met, or nothing. The last line of stdout is "status N", "signal N" or "hang". With CMD
+ * `netjailctl create` the end of CMD is the end: what it left in the background goes on alone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
@@ -213,17 +213,20 @@ static void call_left(struct process *process)
     done = true;
 }
 
-static bool is_probe(pid_t pid)
+/* Does it execute a program of this name? */
+static bool is_program(pid_t pid, const char *name)
 {
     char path[64], target[PATH_MAX];
+    const char *base;
     ssize_t length;
 
     (void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
     length = readlink(path, target, sizeof target - 1);
-    if (length < 6)
+    if (length < 0)
         return false;
     target[length] = '\0';
-    return strcmp(target + length - 6, "/probe") == 0;
+    base = strrchr(target, '/');
+    return base && strcmp(base + 1, name) == 0;
 }
 
 static void forked(struct process *parent)
@@ -258,9 +261,10 @@ static int stop_handle(struct process *process, int status)
         return 0;
     }
     if (event == PTRACE_EVENT_EXEC) {
-        if (!is_probe(process->pid))
+        if (is_program(process->pid, "probe"))
+            late = true;
+        else if (!is_program(process->pid, "sleep"))
             return 0;
-        late = true;
         (void)ptrace(PTRACE_DETACH, process->pid, NULL, 0);
         process->pid = 0;
         return -1;

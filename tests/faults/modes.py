@@ -171,9 +171,12 @@ class Surroundings:
         return children[0] if children else "none"
 
     def state(self):
-        found = host.leftovers(self.mode.devices)
+        """The links themselves are looked at, those of the partner, too (nj-*: the host's end)."""
+        settling = [*self.mode.devices, *(["nj-", "wan0"] if self.partner else [])]
+        found = host.leftovers(self.mode.devices, settling)
         if self.partner:
-            found += [f"the partner's {line}" for line in host.links(f"/proc/{self.inside()}/net")]
+            found += [f"the partner's {line}" for line in host.links(f"/proc/{self.inside()}/net")
+                      if not host.is_kernels(line, settling)]
         return found
 
     def left(self):
