@@ -20,6 +20,7 @@
  * `netjailctl create` the end of CMD is the end: what it left in the background goes on alone. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/netlink.h>
 #include <seccomp.h>
@@ -260,6 +261,10 @@ static int stop_handle(struct process *process, int status)
         forked(process);
         return 0;
     }
+    if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
+        (void)ptrace(PTRACE_LISTEN, process->pid, NULL, 0); /* it was stopped, and stays so */
+        return -1;
+    }
     if (event == PTRACE_EVENT_EXEC) {
         if (is_program(process->pid, "probe"))
             late = true;
@@ -297,11 +302,7 @@ static void loop(void)
             process->stopped = true;
             continue;
         }
-        if (process->calls == 0 && !process->inside && process->pid != root &&
-            WSTOPSIG(status) == SIGSTOP)
-            signal = 0; /* its first stop */
-        else
-            signal = stop_handle(process, status);
+        signal = stop_handle(process, status);
         if (signal >= 0)
             (void)ptrace(done ? PTRACE_DETACH : resume_request(process), pid, NULL, signal);
     }
@@ -311,10 +312,34 @@ static void loop(void)
         (void)printf("signal %d\n", WTERMSIG(last));
 }
 
+/* Starts the program, which waits until it is traced. PTRACE_SEIZE, since with PTRACE_TRACEME a
+ * child begins with a SIGSTOP, in which it would stay when we have ended. */
+static bool start(char **command)
+{
+    int go[2];
+    char byte;
+
+    if (pipe2(go, O_CLOEXEC) < 0)
+        return false;
+    root = fork();
+    if (root == 0) {
+        (void)fclose(out);
+        if (read(go[0], &byte, 1) == 1)
+            (void)execv(command[0], command);
+        _exit(98);
+    }
+    (void)strcpy(add(root, NULL, 0)->role, "0");
+    if (ptrace(PTRACE_SEIZE, root, NULL, OPTIONS) < 0 ||
+        ptrace(PTRACE_INTERRUPT, root, NULL, 0) < 0 || write(go[1], "x", 1) != 1)
+        return false;
+    (void)close(go[0]);
+    (void)close(go[1]);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     char **command = NULL;
-    int status;
 
     mode = argc > 3 ? argv[1] : "";
     if (strcmp(mode, "list") == 0) {
@@ -342,20 +367,10 @@ int main(int argc, char **argv)
         wanted_number = strtoul(argv[3], NULL, 10);
     }
     leaves = command[1] && strcmp(command[1], "create") == 0;
-    root = fork();
-    if (root == 0) {
-        (void)fclose(out);
-        (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        (void)raise(SIGSTOP);
-        (void)execv(command[0], command);
-        _exit(98);
-    }
-    (void)strcpy(add(root, NULL, 0)->role, "0");
-    if (waitpid(root, &status, 0) != root || ptrace(PTRACE_SETOPTIONS, root, NULL, OPTIONS) < 0)
+    if (!start(command))
         return 99;
     (void)signal(SIGALRM, hang);
     (void)alarm(SECONDS);
-    (void)ptrace(resume_request(find(root)), root, NULL, 0);
     loop();
     (void)fclose(out);
     return 0;

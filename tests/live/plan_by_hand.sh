@@ -21,10 +21,10 @@ same_by_hand() { # same_by_hand POLICY [PEER]: PEER's jail runs already
     local host_before f netns other=''
     host_before=$(sysctl_snapshot)
     if [ -n "${2:-}" ]; then
-        start_jail peer -q -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
+        start_jail peer -q --wait-clean -p "$2" -- bash -c 'echo up; exec tail -f /dev/null'
         wait_for_file "$T/jail-peer.out"
     fi
-    start_jail one -q -p "$1" -- bash -c 'echo up; exec tail -f /dev/null'
+    start_jail one -q --wait-clean -p "$1" -- bash -c 'echo up; exec tail -f /dev/null'
     wait_for_file "$T/jail-one.out"
     state_of jail_exec one > "$T/netjail-jail"
     state_of env > "$T/netjail-host"
@@ -55,6 +55,8 @@ same_by_hand() { # same_by_hand POLICY [PEER]: PEER's jail runs already
     nft flush ruleset
     local link
     for link in $(ip -o link show type bridge | awk -F': ' '{print $2}'); do ip link del "$link"; done
+    # A namespace goes in the background, and the host's ends of its links with it.
+    wait_for 10 eval '! ip -o link show type veth | grep -qvE "^[0-9]+: (up0|usb0)@"'
     rm -f "$T"/jail-*.out
     while IFS= read -r line; do
         case ${line#*:} in 0 | 1) printf '%s' "${line##*:}" > "${line%%:*}" 2> /dev/null || : ;; esac

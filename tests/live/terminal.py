@@ -25,6 +25,16 @@ class Terminal:
     def send(self, text):
         os.write(self.fd, text.encode())
 
+    def end(self):
+        """A shell that has just been told of a stopped job asks to be told twice."""
+        for _ in range(10):
+            self.send("exit\n")
+            for _ in range(50):
+                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                    return
+                time.sleep(0.02)
+        sys.exit(f"terminal: the shell does not end; seen: {self.seen!r}")
+
     def comes(self, pattern, seconds):
         """Is it there within this time? If so it is taken."""
         end = time.monotonic() + seconds
@@ -81,10 +91,12 @@ def main():
     t.expect("status=7")
     t.send(f"{netjail} -q cat &\n")
     t.expect("PROMPT% ")
+    # In the background a read stops it; a signal that comes while it stops would wait for SIGCONT.
+    t.send("until jobs -s | grep -q cat; do :; done; echo sto''pped\n")
+    t.expect("stopped")
     t.send("kill %1; wait; echo wa''ited\n")
     t.expect("waited")
-    t.send("exit\n")
-    os.waitpid(t.pid, 0)
+    t.end()
 
 
 if __name__ == "__main__":
