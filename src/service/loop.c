@@ -190,7 +190,9 @@ void loop_expect_any(struct loop *loop, struct poll_budget *budget)
 {
     uint64_t now_us = clock_us();
 
-    if (loop->expected.budget && !loop->expected.source)
+    /* What epoll told together with what was expected from did not come because of it. */
+    if (loop->expected.budget && !loop->expected.source &&
+        loop->looked_us > loop->expected.since_us)
         poll_budget_came(loop->expected.budget, now_us - loop->expected.since_us);
     loop->expected = (struct expectation){NULL, budget, now_us, true};
 }

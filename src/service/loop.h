@@ -59,7 +59,7 @@ int loop_hand_over(struct loop *loop, struct loop_source *from, struct loop_sour
  * from each time. Nothing happens where the source is not watched. */
 void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budget *budget);
 /* The same where it is not known which source: epoll is asked. What comes next is what the caller
- * answers by expecting the next. */
+ * answers by expecting the next. The budget must live as long as the loop runs. */
 void loop_expect_any(struct loop *loop, struct poll_budget *budget);
 
 /* (Re)arms the timer `delay_ms` from now. */

@@ -142,6 +142,7 @@ static enum pump_result copy(struct pump *pump, int source, int destination, siz
         return PUMP_MORE;
     if (there < 0)
         return errno == EAGAIN ? PUMP_WAIT : PUMP_ERROR;
+    pump->is_bulk = there >= LITTLE_BYTES;
     sent = send(destination, buffer, (size_t)there, MSG_DONTWAIT | MSG_NOSIGNAL);
     pump->is_blocked = sent < 0 && errno == EAGAIN;
     if (sent < 0)

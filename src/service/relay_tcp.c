@@ -147,6 +147,10 @@ static void prepare(void *context)
 
 static void flow_join(struct tcp_flow *flow)
 {
+    /* A socket of the same addresses was accepted before this flow's SYN went on: it is sent again.
+     */
+    if (flow->waits)
+        verdicts_drop(flow->relay->verdicts, flow->packet_id);
     set_options(flow);
     tcp_relay_join(flow->relay->tcp, flow->jail_fd, flow->outer.fd, &flow->outer);
     flow_forget(flow);

@@ -109,7 +109,7 @@ static void carry_event(struct tcp_connection *connection, int side, uint32_t ev
     from[side] =
         !connection->pumps[side].is_blocked && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP));
     from[!side] = connection->pumps[!side].is_blocked && (events & (EPOLLOUT | EPOLLHUP));
-    if (from[side] && !connection->pumps[side].is_bulk)
+    if (from[side] && !connection->pumps[side].is_bulk && !connection->pumps[side].done)
         loop_expect_any(connection->relay->loop, &connection->relay->answers);
     if (from[0] || from[1])
         carry_from(connection, from);

@@ -271,7 +271,7 @@ static int stop_handle(struct process *process, int status)
         else if (!is_program(process->pid, "sleep"))
             return 0;
         (void)ptrace(PTRACE_DETACH, process->pid, NULL, 0);
-        process->pid = 0;
+        *process = (struct process){0};
         return -1;
     }
     return event != 0 ? 0 : signal;
@@ -324,6 +324,7 @@ static bool start(char **command)
     root = fork();
     if (root == 0) {
         (void)fclose(out);
+        (void)close(go[1]);
         if (read(go[0], &byte, 1) == 1)
             (void)execv(command[0], command);
         _exit(98);

@@ -278,8 +278,12 @@ static void test_expecting_again_tells_that_it_came(void **state)
     struct poll_budget budget = {0};
 
     (void)state;
+    for (int i = 0; i < 100; i++)
+        loop_expect_any(loop, &budget); /* what is told at once did not come because of it */
+    assert_int_equal(poll_budget_window_us(&budget), 0);
     for (int i = 0; poll_budget_window_us(&budget) == 0; i++) {
         assert_true(i < 100000); /* some of a row may come late on a busy machine */
+        round_of(loop, 0);
         loop_expect_any(loop, &budget);
     }
     round_of(loop, 1); /* nothing comes */
@@ -300,8 +304,11 @@ static void test_any_source_is_polled_for(void **state)
     assert_int_equal(write(fds[1], "x", 1), 1);
     end.source = (struct loop_source){.fd = fds[0], .ready = ready, .context = &end};
     assert_int_equal(loop_watch(loop, &end.source, EPOLLIN), 0);
-    while (poll_budget_window_us(&budget) == 0)
+    while (poll_budget_window_us(&budget) == 0) {
+        round_of(loop, 0);
         loop_expect_any(loop, &budget);
+    }
+    end.calls = 0;
     round_of(loop, -1);
     assert_int_equal(end.calls, 1);
     assert_int_not_equal(poll_budget_window_us(&budget), 0); /* that was not in vain */
