@@ -25,6 +25,8 @@
 #define RFKILL "/dev/rfkill"
 #define MQUEUE "/dev/mqueue"
 
+#define CLIMB_MAX 4096 /* directories above a removed one that have been removed, too */
+
 /* Files through which uid 0 could change the host without any capability. (/proc/mtrr asks for
  * CAP_SYS_ADMIN itself.) */
 static const char *const proc_locked[] = {
@@ -138,26 +140,60 @@ static bool is_below(const char *path, const char *directory)
     return strncmp(path, directory, length) == 0 && (path[length] == '/' || path[length] == '\0');
 }
 
-/* A current directory in what is covered would still be the host's. */
-static int cwd_note(char cwd[4096], struct error *error)
+static bool is_covered(const char *cwd)
 {
     static const char *const covered[] = {"/proc", "/sys",           "/run",           "/var/run",
                                           "/etc",  "/tmp/.X11-unix", "/tmp/.ICE-unix", MQUEUE};
-    /* No search by readdir() as in the library. */
-    long length = syscall(SYS_getcwd, cwd, sizeof(((struct files *)0)->cwd));
-    bool is_covered = false;
 
-    if (length < 0)
-        cwd[0] = '\0';
-    if (length < 0)
-        return errno == ENOENT ? 0 /* removed: nobody can go up from there */
-                               : error_errno(error, -errno, "cannot find the current directory");
-    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++)
-        is_covered |= is_below(cwd, covered[i]);
-    is_covered |= strstr(cwd, "/tmux-") || strstr(cwd, "/.screen") || strstr(cwd, "/.docker");
-    if (!is_covered)
-        cwd[0] = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(covered); i++) {
+        if (is_below(cwd, covered[i]))
+            return true;
+    }
+    return strstr(cwd, "/tmux-") || strstr(cwd, "/.screen") || strstr(cwd, "/.docker");
+}
+
+/* No search by readdir() as in the library. */
+static long cwd_read(char cwd[CWD_SIZE])
+{
+    return syscall(SYS_getcwd, cwd, CWD_SIZE);
+}
+
+static int cwd_refuse(const char *why, struct error *error)
+{
+    (void)error_set(error, -EPERM, "the current directory %s", why);
+    error_hint(error, "start netjail from another directory");
+    return -EPERM;
+}
+
+/* A removed directory has no path, but `..` still leads to the one above it. */
+__attribute__((noinline)) static int cwd_judge_removed(struct error *error)
+{
+    cleanup_fd int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char above[CWD_SIZE];
+    long length = -1;
+
+    for (int i = 0; here >= 0 && length < 0 && i < CLIMB_MAX && chdir("..") == 0; i++)
+        length = cwd_read(above);
+    if (here < 0 || fchdir(here) < 0)
+        return error_errno(error, -errno, "cannot look at the current directory");
+    if (length < 0 || above[0] != '/' || is_covered(above))
+        return cwd_refuse("has been removed, and what is above it may not be reached", error);
     return 0;
+}
+
+/* A current directory in what is covered would still be the host's. */
+static int cwd_note(char cwd[CWD_SIZE], struct error *error)
+{
+    bool is_removed = cwd_read(cwd) < 0;
+
+    if (is_removed && errno != ENOENT)
+        return error_errno(error, -errno, "cannot find the current directory");
+    /* "(unreachable)/run": lazily unmounted, or in another mount namespace. */
+    if (!is_removed && cwd[0] != '/')
+        return cwd_refuse("is in no file system that is mounted here", error);
+    if (is_removed || !is_covered(cwd))
+        cwd[0] = '\0';
+    return is_removed ? cwd_judge_removed(error) : 0;
 }
 
 /* uid 0 writes what belongs to root without any capability; with some, others do or become it. */

@@ -7,10 +7,12 @@
 
 struct jail_setup;
 
+#define CWD_SIZE 4096 /* getcwd(2) tells no longer one */
+
 /* What files_setup() leaves for files_finish(). */
 struct files {
     int writable_sys_fd; /* /proc/sys as it was before it became read-only */
-    char cwd[4096];      /* to be entered again by its path; "": stays */
+    char cwd[CWD_SIZE];  /* to be entered again by its path; "": stays */
     bool sys_kept;       /* the host's /sys stays, covered: a new one was refused */
     bool run_covered;    /* /run is a tmpfs of the jail's own */
 };

@@ -159,6 +159,36 @@ root_current_directory_is_the_jails() {
     assert_contains "$out" /run/app
 }
 
+# `..` leads on from a directory that has no path any more.
+both_current_directory_that_was_removed() {
+    local below=${XDG_RUNTIME_DIR:-/run}
+    mkdir "$below/gone" "$T/gone"
+    cd "$below/gone" || fail "cannot enter $below/gone"
+    rmdir "$below/gone"
+    assert_status 125 "$NETJAIL" -q ls ..
+    assert_equal "$out" ''
+    assert_contains "$err" 'the current directory has been removed'
+    cd "$T/gone" || fail "cannot enter $T/gone"
+    rmdir "$T/gone"
+    assert_status 0 "$NETJAIL" -q ls ..
+    cd "$T" || fail "cannot enter $T"
+}
+
+root_current_directory_of_another_tree() {
+    ip link add gone0 type veth peer name gone1
+    cd /proc/sys/net/ipv4/conf/gone0 || fail 'cannot enter the settings of an interface'
+    ip link delete gone0
+    # shellcheck disable=SC2016 # the jail's shell expands it
+    assert_status 125 "$NETJAIL" -q sh -c ': >> "$1"' sh ../../../../kernel/core_pattern
+    mkdir "$T/m"
+    mount -t proc proc "$T/m"
+    cd "$T/m/sys" || fail 'cannot enter another /proc'
+    umount -l "$T/m"
+    assert_status 125 "$NETJAIL" -q sh -c ': >> kernel/core_pattern'
+    assert_contains "$err" 'is in no file system that is mounted here'
+    cd "$T" || fail "cannot enter $T"
+}
+
 # Nor the host's /proc and /sys from one below them, where they are writable.
 root_current_directory_is_read_only() {
     local place
