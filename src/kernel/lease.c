@@ -76,6 +76,12 @@ static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shar
                          "'%s' may be written by everybody: leases there cannot be "
                          "trusted",
                          path);
+    /* For root, too: the supervisor gives up what overrides modes, and tidies up later. */
+    if ((status.st_mode & S_IRWXU) != S_IRWXU) {
+        error_set(error, -EACCES, "'%s' is closed to its owner", path);
+        error_hint(error, "chmod u+rwx '%s'", path);
+        return -EACCES;
+    }
     *ret_shared = status.st_mode & S_IWGRP;
     if (*ret_shared && !is_state_group(status.st_gid))
         return error_set(error, -EPERM,

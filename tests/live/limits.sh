@@ -240,6 +240,17 @@ root_read_only_run() {
     mount -o remount,rw /run
 }
 
+# At the end root is no longer who may open everything: what cannot be recorded then is not begun.
+root_state_directory_closed_to_its_owner() {
+    mkdir -m 000 /run/netjail
+    assert_status 125 "$NETJAIL" -q --wait-clean -p "$(state_policy)" sh -c 'echo ran'
+    assert_equal "$out" ''
+    assert_contains "$err" "hint: chmod u+rwx '/run/netjail'"
+    ! ip link show d_br 2> /dev/null || fail 'the bridge stayed'
+    assert_status 3 "$NETJAIL" -q sh -c 'exit 3'
+    rmdir /run/netjail
+}
+
 # A lease that says it is of a process which is another by now, or is a second name of a file.
 root_leases_that_lie() {
     local file
