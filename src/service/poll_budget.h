@@ -6,8 +6,9 @@
 
 /* What has been learnt about one kind of answer. Zero-initialised: nothing, so nobody polls. */
 struct poll_budget {
-    uint16_t quick; /* answers in a row that came quickly */
-    uint16_t row;   /* so many must have before we poll; 0: the least that is asked for */
+    uint16_t quick;  /* answers in a row that came quickly */
+    uint16_t row;    /* so many must have before we poll; 0: the least that is asked for */
+    uint16_t earned; /* answers that were polled for, less what those that did not come cost */
 };
 
 /* How long to poll for the next answer, in us; 0: not at all. */

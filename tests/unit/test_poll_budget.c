@@ -82,8 +82,38 @@ static void test_success_is_forgiving(void **state)
         poll_budget_came(&budget, 30);
         assert_true(poll_budget_window_us(&budget) > 0);
     }
-    poll_budget_missed(&budget);
+    while (poll_budget_window_us(&budget) > 0)
+        poll_budget_missed(&budget);
     assert_int_equal(train(&budget), first * 2);
+}
+
+/* A window costs 100 us, an answer saves 25 or so. */
+static void test_pays_from_what_was_earned(void **state)
+{
+    struct poll_budget budget = {0};
+
+    (void)state;
+    (void)train(&budget);
+    for (int i = 0; i < 1000; i++) {
+        for (int k = 0; k < 4; k++)
+            poll_budget_came(&budget, 30);
+        i % 2 ? poll_budget_missed(&budget) : poll_budget_came(&budget, 1000);
+        assert_true(poll_budget_window_us(&budget) > 0);
+    }
+}
+
+static void test_a_lot_earned_does_not_last(void **state)
+{
+    struct poll_budget budget = {0};
+    int in_vain = 0;
+
+    (void)state;
+    (void)train(&budget);
+    for (int i = 0; i < 100000; i++)
+        poll_budget_came(&budget, 30);
+    for (; poll_budget_window_us(&budget) > 0; in_vain++)
+        poll_budget_missed(&budget);
+    assert_in_range(in_vain, 2, 20);
 }
 
 int main(void)
@@ -94,6 +124,8 @@ int main(void)
         cmocka_unit_test(test_one_late_answer_starts_anew),
         cmocka_unit_test(test_in_vain_takes_twice_as_long),
         cmocka_unit_test(test_success_is_forgiving),
+        cmocka_unit_test(test_pays_from_what_was_earned),
+        cmocka_unit_test(test_a_lot_earned_does_not_last),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
