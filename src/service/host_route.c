@@ -12,8 +12,10 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define LOOPBACK_INDEX 1 /* of lo, in every network namespace */
+#define FRESH_US       1000
 
 struct question {
     struct nlmsghdr header;
@@ -23,6 +25,24 @@ struct question {
 };
 
 static uint32_t last_sequence;
+
+/* The last answer. Builds ask for one address again and again, and a question costs 3 us. What the
+ * kernel says may have changed by the time of connect(2) anyway. */
+static struct {
+    uint64_t since_us; /* 0: there is none */
+    int route_fd;
+    struct addr addr;
+    bool is_local;
+    bool is_plain;
+} known;
+
+static uint64_t clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 static int ask(int fd, const struct addr *addr)
 {
@@ -54,7 +74,7 @@ static uint32_t interface_of(struct view attributes)
     return index;
 }
 
-int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
+static int look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
 {
     union {
         struct nlmsghdr header;
@@ -91,4 +111,25 @@ int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, b
         return 0;
     }
     return code;
+}
+
+int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
+{
+    uint64_t now_us = clock_us();
+
+    if (!known.since_us || now_us - known.since_us >= FRESH_US || known.route_fd != route_fd ||
+        !addr_equal(&known.addr, addr)) {
+        int code;
+
+        known.since_us = 0;
+        code = look(route_fd, addr, &known.is_local, &known.is_plain);
+        if (code < 0)
+            return code;
+        known.since_us = now_us;
+        known.route_fd = route_fd;
+        known.addr = *addr;
+    }
+    *ret_is_local = known.is_local;
+    *ret_is_plain = known.is_plain;
+    return 0;
 }

@@ -173,16 +173,18 @@ static enum pump_result step(struct pump *pump, struct pipes *pipes, int source,
     return result;
 }
 
-static enum pump_result pass_on_end(struct pump *pump, struct pipes *pipes, int destination)
+static enum pump_result pass_on_end(struct pump *pump, struct pipes *pipes, int destination,
+                                    bool close_tells)
 {
     pump_close(pump, pipes);
-    if (shutdown(destination, SHUT_WR) < 0)
+    if (!close_tells && shutdown(destination, SHUT_WR) < 0)
         return PUMP_ERROR;
     pump->done = true;
     return PUMP_DONE;
 }
 
-enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, int destination)
+enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, int destination,
+                          bool close_tells)
 {
     size_t moved = 0;
 
@@ -195,7 +197,7 @@ enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, in
         if (result != PUMP_MORE)
             return result;
         if (pump->source_ended && pump->pending == 0)
-            return pass_on_end(pump, pipes, destination);
+            return pass_on_end(pump, pipes, destination, close_tells);
     }
     return PUMP_MORE;
 }

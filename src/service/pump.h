@@ -24,8 +24,10 @@ enum pump_result {
 };
 
 /* Moves what can be moved without waiting from `source` to `destination`, both non-blocking TCP
- * sockets watched edge-triggered. */
-enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, int destination);
+ * sockets watched edge-triggered. `close_tells`: the caller closes both when this has ended, which
+ * tells the destination as well. */
+enum pump_result pump_run(struct pump *pump, struct pipes *pipes, int source, int destination,
+                          bool close_tells);
 
 /* Gives the pipe back. */
 void pump_close(struct pump *pump, struct pipes *pipes);

@@ -29,11 +29,15 @@ static void set_option(int fd, int level, int option, int value)
 void tcp_set_options(int fd)
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+void tcp_keep_alive(int fd)
+{
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 600);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 60);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 5);
-    set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 static void accepted(void *context, int fd, const struct endpoint *peer)
@@ -56,6 +60,7 @@ int tcp_relay_accept(struct tcp_relay *relay, int fd,
                      void *context, struct error *error)
 {
     tcp_set_options(fd);
+    tcp_keep_alive(fd);
     return acceptor_listen(&relay->acceptor, fd, accepted_fn, context, error);
 }
 
@@ -98,6 +103,7 @@ int tcp_relay_new(struct loop *loop, struct supply *supply, struct service_log *
     TAILQ_INIT(&relay->connecting);
     pipes_init(&relay->pipes, pipes);
     relay->connect_timer = (struct loop_timer){.due = tcp_connection_timeout, .context = relay};
+    relay->keep_timer = (struct loop_timer){.due = tcp_connection_keep, .context = relay};
     *ret_relay = relay;
     return 0;
 }
@@ -129,6 +135,7 @@ void tcp_relay_free(struct tcp_relay *relay)
     tcp_relay_close_listeners(relay);
     acceptor_close(&relay->acceptor);
     loop_disarm(relay->loop, &relay->connect_timer);
+    loop_disarm(relay->loop, &relay->keep_timer);
     pipes_close_idle(&relay->pipes);
     free(relay);
 }

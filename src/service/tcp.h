@@ -48,9 +48,11 @@ void tcp_relay_join(struct tcp_relay *relay, int client, int target, struct loop
 bool tcp_relay_reserve(struct tcp_relay *relay);
 void tcp_relay_unreserve(struct tcp_relay *relay);
 
-/* As little delay as without us; peers that vanish are found; urgent bytes stay in the stream.
- * Accepted sockets have the options of their listener. */
+/* As little delay as without us; urgent bytes stay in the stream. Accepted sockets have the options
+ * of their listener, also the next. */
 void tcp_set_options(int fd);
+/* Peers that vanish are found (tcp(7)): after 15 minutes. */
+void tcp_keep_alive(int fd);
 
 /* Connections that exist now. */
 uint32_t tcp_relay_count(const struct tcp_relay *relay);

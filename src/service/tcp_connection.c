@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define CONNECT_TIMEOUT_MS 30000
+#define KEEP_MS            60000 /* the first keepalive comes ten minutes later */
 
 static void try_target(struct tcp_connection *connection);
 
@@ -69,8 +70,12 @@ void tcp_connection_abort(struct tcp_connection *connection)
 
 static enum pump_result run_pump(struct tcp_connection *connection, int from)
 {
+    /* Who still has a copy of a socket keeps it open when it is closed here. */
+    bool close_tells =
+        connection->pumps[!from].done && !(from == SIDE_CLIENT && connection->target_is_shared);
+
     return pump_run(&connection->pumps[from], &connection->relay->pipes, connection->sides[from].fd,
-                    connection->sides[!from].fd);
+                    connection->sides[!from].fd, close_tells);
 }
 
 /* One turn for each direction that is asked for, by the side that its bytes come from. */
@@ -216,6 +221,32 @@ static void try_target(struct tcp_connection *connection)
                 &connection->wait);
 }
 
+/* Most connections end long before they need keepalives, which take four system calls. */
+void tcp_connection_keep(void *context)
+{
+    struct tcp_relay *relay = context;
+    struct tcp_connection *connection;
+
+    TAILQ_FOREACH(connection, &relay->connections, entry)
+    {
+        if (connection->is_connected && !connection->is_kept) {
+            tcp_keep_alive(connection->sides[SIDE_TARGET].fd);
+            connection->is_kept = true;
+        } else if (!connection->is_kept && !relay->keep_timer.armed) {
+            loop_arm(relay->loop, &relay->keep_timer, KEEP_MS);
+        }
+    }
+}
+
+static void add(struct tcp_connection *connection)
+{
+    struct tcp_relay *relay = connection->relay;
+
+    TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
+    if (!relay->keep_timer.armed)
+        loop_arm(relay->loop, &relay->keep_timer, KEEP_MS);
+}
+
 void tcp_connection_timeout(void *context)
 {
     struct tcp_relay *relay = context;
@@ -256,7 +287,7 @@ void tcp_relay_join(struct tcp_relay *relay, int client, int target, struct loop
         tcp_relay_unreserve(relay);
         return;
     }
-    TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
+    add(connection);
     connection->is_connected = true;
     if (loop_hand_over(relay->loop, watched, &connection->sides[SIDE_TARGET], events) < 0 ||
         loop_watch(relay->loop, &connection->sides[SIDE_CLIENT], events) < 0) {
@@ -280,7 +311,7 @@ int tcp_connection_start(struct tcp_relay *relay, const struct service_listener 
         free(connection);
         return code;
     }
-    TAILQ_INSERT_TAIL(&relay->connections, connection, entry);
+    add(connection);
     try_target(connection);
     return 0;
 }

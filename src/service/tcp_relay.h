@@ -24,6 +24,7 @@ struct tcp_connection {
     bool target_is_shared; /* init may still have a copy of the target's descriptor */
     bool is_connected;
     bool is_connecting; /* in relay->connecting */
+    bool is_kept;       /* its target has keepalives, as its client has */
     uint8_t target;     /* the one that is tried */
     uint64_t due_ms;    /* of the attempt */
     TAILQ_ENTRY(tcp_connection) entry;
@@ -43,6 +44,7 @@ struct tcp_relay {
     struct connection_list connections;
     struct connection_list connecting; /* in the order of their due time */
     struct loop_timer connect_timer;
+    struct loop_timer keep_timer;
     struct poll_budget answers; /* to a little that was passed on */
     struct tcp_listener *listeners;
 };
@@ -56,3 +58,5 @@ void tcp_connection_abort(struct tcp_connection *connection);
 
 /* The relay's connect_timer: gives up attempts that take too long. */
 void tcp_connection_timeout(void *relay);
+/* The relay's keep_timer: those that are there for a while get keepalives. */
+void tcp_connection_keep(void *relay);

@@ -1,7 +1,7 @@
 /* The TCP relay inside one process: this program is client, init and server. */
 #include "service/endpoint.h"
 #include "service/limits.h"
-#include "service/tcp.h"
+#include "service/tcp_relay.h"
 
 #include "service_host.h"
 
@@ -75,6 +75,58 @@ static void test_bytes_and_ends(void **state)
     assert_int_equal(tcp_relay_count(f.relay), 0);
     close_fixture(&f);
     assert_int_equal(open_descriptors(), before);
+}
+
+/* Of the sockets of this process that are connected to `port`: how many there are, and how many of
+ * them have keepalives. */
+static void count_kept(uint16_t port, int *ret_count, int *ret_kept)
+{
+    *ret_count = *ret_kept = 0;
+    for (int fd = 3; fd < 256; fd++) {
+        struct addr peer;
+        uint16_t peer_port = 0;
+        int kept = 0;
+        socklen_t size = sizeof kept;
+
+        if (!endpoint_peer(fd, &peer, &peer_port) || peer_port != port)
+            continue;
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &kept, &size), 0);
+        (*ret_count)++;
+        *ret_kept += kept != 0;
+    }
+}
+
+/* The client's side from the beginning, the target's when the connection is there for a while. */
+static void test_keepalives(void **state)
+{
+    struct fixture f = {0};
+    struct addr addr;
+    uint16_t client_port;
+    int client;
+    int count;
+    int kept;
+
+    (void)state;
+    open_fixture(&f, 10);
+    assert_false(f.relay->keep_timer.armed);
+    client = host_connect(SOCK_STREAM, f.port);
+    assert_true(endpoint_local(client, &addr, &client_port));
+    assert_true(host_turn(&f.host, f.server, 500));
+    (void)host_turn(&f.host, -1, 10);
+    assert_true(f.relay->keep_timer.armed);
+    count_kept(client_port, &count, &kept);
+    assert_int_equal(count, 1);
+    assert_int_equal(kept, 1);
+    count_kept(f.listener.jail_port, &count, &kept);
+    assert_int_equal(count, 1);
+    assert_int_equal(kept, 0);
+    loop_disarm(f.host.loop, &f.relay->keep_timer);
+    tcp_connection_keep(f.relay);
+    count_kept(f.listener.jail_port, &count, &kept);
+    assert_int_equal(kept, 1);
+    assert_false(f.relay->keep_timer.armed); /* nobody is left who needs them */
+    close(client);
+    close_fixture(&f);
 }
 
 /* Takes what is there; the number of bytes, each of which must be the next of the sequence. */
@@ -276,10 +328,15 @@ static void test_init_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes_and_ends), cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_reset),          cmocka_unit_test(test_init_refuses),
-        cmocka_unit_test(test_init_lies),      cmocka_unit_test(test_wrong_socket_for_a_request),
-        cmocka_unit_test(test_limit),          cmocka_unit_test(test_init_gone),
+        cmocka_unit_test(test_bytes_and_ends),
+        cmocka_unit_test(test_keepalives),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_init_refuses),
+        cmocka_unit_test(test_init_lies),
+        cmocka_unit_test(test_wrong_socket_for_a_request),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_init_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
