@@ -175,6 +175,22 @@ static void emit_tproxy(const struct emit *emit, uint8_t family, uint8_t protoco
     term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
 }
 
+/* What is established is looked for by itself first: nobody listens at this address. While the
+ * kernel puts a connection in the place of its request, a look on another processor may find
+ * neither, and the listener would answer with a reset; so the rule behind this one looks once more.
+ */
+static void emit_connected(const struct emit *emit, uint8_t family)
+{
+    struct addr nobody = relay_addr(RELAY_HOST, family);
+
+    emit_rule(emit, CHAIN_RELAY_IN);
+    term_match_family(emit->plan, family);
+    term_match_byte(emit->plan, FIELD_L4PROTO, IPPROTO_TCP);
+    term_match_word(emit->plan, FIELD_CT_STATE, MATCH_ANY_BIT, NF_CT_STATE_BIT(IP_CT_ESTABLISHED));
+    term_tproxy(emit->plan, &nobody, RELAY_PORT);
+    term_verdict(emit->plan, NFT_ACCEPT_PACKET, NULL);
+}
+
 static void match_echo(const struct emit *emit, uint8_t protocol)
 {
     static const uint8_t types[] = {ICMP_ECHO, ICMP6_ECHO_REQUEST};
@@ -222,6 +238,7 @@ static void emit_in(const struct emit *emit)
     }
     emit_other_links(emit);
     for (size_t i = 0; i < 2; i++) {
+        emit_connected(emit, both_families[i]);
         emit_tproxy(emit, both_families[i], IPPROTO_TCP);
         emit_tproxy(emit, both_families[i], IPPROTO_UDP);
         emit_echo(emit, i ? IPPROTO_ICMPV6 : IPPROTO_ICMP);

@@ -4,6 +4,8 @@
 #include "plan_fixture.h"
 #include "random_policy.h"
 
+#include "policy/relay.h"
+
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <time.h>
@@ -345,6 +347,54 @@ static void test_published_port(void **unused)
     facts_free(facts);
 }
 
+/* Whom the rules of relay_in hand a packet of a connection to, by the order of the rules. */
+static size_t tproxies_of(const struct plan *plan, uint8_t family, const struct term *ret_found[4])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < plan->ops_count; i++) {
+        const struct op *op = &plan->ops[i];
+        bool is_udp = false;
+
+        if (op->kind != OP_NFT_RULE_ADD || strcmp(op->rule.chain, "relay_in") != 0)
+            continue;
+        for (uint32_t t = 0; t < op->rule.term_count; t++) {
+            const struct term *term = &plan->terms[op->rule.first_term + t];
+
+            is_udp |= term->kind == TERM_MATCH && term->match.field == FIELD_L4PROTO &&
+                      term->match.value[0] == IPPROTO_UDP;
+            if (term->kind == TERM_TPROXY && term->tproxy.addr.family == family && !is_udp) {
+                assert_true(count < 4);
+                ret_found[count++] = term;
+            }
+        }
+    }
+    return count;
+}
+
+/* While the kernel puts a connection in the place of its request, one look may find neither (Linux
+ * 6.18: one of several 100,000 connections was reset): only the second may find the listener. */
+static void test_relay_looks_for_a_connection_twice(void **unused)
+{
+    struct facts *facts = fixture_facts();
+    struct policy *policy = fixture_policy("link relay\nallow out to any\n");
+    struct plan *plan = fixture_plan(policy, facts, policy_diags(policy));
+
+    (void)unused;
+    for (int i = 0; i < 2; i++) {
+        uint8_t family = i ? ADDR_V6 : ADDR_V4;
+        struct addr listener = relay_addr(RELAY_LISTENER, family);
+        const struct term *found[4];
+
+        assert_int_equal(tproxies_of(plan, family, found), 2);
+        assert_false(addr_equal(&found[0]->tproxy.addr, &listener));
+        assert_true(addr_equal(&found[1]->tproxy.addr, &listener));
+    }
+    plan_free(plan);
+    policy_free(policy);
+    facts_free(facts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_named_jail_is_closed),
         cmocka_unit_test(test_published_port),
         cmocka_unit_test(test_loopback_between_own_addresses),
+        cmocka_unit_test(test_relay_looks_for_a_connection_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
