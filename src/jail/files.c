@@ -40,7 +40,6 @@ static int tree_set_readonly(int fd, const char *path)
     return syscall(SYS_mount_setattr, fd, path, flags, &attr, sizeof attr) < 0 ? -errno : 0;
 }
 
-/* Covers `path` with a read-only view of itself. */
 /* Has the mount at `path` this flag (ST_* of statvfs(3))? Read back from the kernel. */
 static int mount_check(const char *path, long flag, struct error *error)
 {
@@ -54,6 +53,7 @@ static int mount_check(const char *path, long flag, struct error *error)
     return 0;
 }
 
+/* Covers `path` with a read-only view of itself. */
 static int path_lock(const char *path, struct error *error)
 {
     if (mount(path, path, NULL, MS_BIND | MS_REC, NULL) < 0)
