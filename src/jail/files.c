@@ -181,7 +181,6 @@ __attribute__((noinline)) static int cwd_judge_removed(struct error *error)
     return 0;
 }
 
-/* A current directory in what is covered would still be the host's. */
 static int cwd_note(char cwd[CWD_SIZE], struct error *error)
 {
     bool is_removed = cwd_read(cwd) < 0;
@@ -191,9 +190,33 @@ static int cwd_note(char cwd[CWD_SIZE], struct error *error)
     /* "(unreachable)/run": lazily unmounted, or in another mount namespace. */
     if (!is_removed && cwd[0] != '/')
         return cwd_refuse("is in no file system that is mounted here", error);
-    if (is_removed || !is_covered(cwd))
+    if (is_removed)
         cwd[0] = '\0';
     return is_removed ? cwd_judge_removed(error) : 0;
+}
+
+/* A current directory in what is covered by now would still be the host's: only one that its path
+ * leads to is kept as it is. Where the path leads nowhere, or is not ours to look at, the known
+ * places tell. */
+static int cwd_settle(char cwd[CWD_SIZE], struct error *error)
+{
+    const unsigned what = STATX_INO | STATX_MNT_ID;
+    struct statx here, there;
+    bool is_kept;
+
+    if (cwd[0] == '\0')
+        return 0;
+    if (statx(AT_FDCWD, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, what, &here) < 0)
+        return error_errno(error, -errno, "cannot look at the current directory");
+    if (statx(AT_FDCWD, cwd, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, what, &there) == 0)
+        is_kept = here.stx_ino == there.stx_ino && here.stx_mnt_id == there.stx_mnt_id;
+    else if (errno == EACCES || errno == ENOENT)
+        is_kept = !is_covered(cwd);
+    else
+        return error_errno(error, -errno, "cannot look at '%s'", cwd);
+    if (is_kept)
+        cwd[0] = '\0';
+    return 0;
 }
 
 /* uid 0 writes what belongs to root without any capability; with some, others do or become it. */
@@ -282,5 +305,6 @@ int files_setup(const struct jail_setup *setup, bool user_namespace, struct file
     ret_files->writable_sys_fd = open("/proc/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (ret_files->writable_sys_fd < 0)
         return error_errno(error, -errno, "cannot open the jail's /proc/sys");
-    return proc_lock(setup, error);
+    status = proc_lock(setup, error);
+    return status < 0 ? status : cwd_settle(ret_files->cwd, error);
 }

@@ -159,6 +159,16 @@ root_current_directory_is_the_jails() {
     assert_contains "$out" /run/app
 }
 
+# Nor one that is covered elsewhere.
+both_current_directory_that_is_covered() {
+    mkdir -p "$T/runtime/podman"
+    make_sockets "$T/runtime/podman/podman.sock"
+    cd "$T/runtime/podman" || fail "cannot enter $T/runtime/podman"
+    assert_status 0 env XDG_RUNTIME_DIR="$T/runtime" "$NETJAIL" -q sh -c 'ls; pwd -P'
+    cd "$T" || fail "cannot enter $T"
+    assert_equal "$out" "$T/runtime/podman"
+}
+
 # `..` leads on from a directory that has no path any more.
 both_current_directory_that_was_removed() {
     local below=${XDG_RUNTIME_DIR:-/run}
