@@ -361,6 +361,12 @@ int load_policy(const char *name, struct trusted_file *ret_file, struct error *e
         result = load_from_path(name, POLICY_FILE_MAX, ret_file, error);
     if (result != -ENOENT)
         return result;
+    if (strchr(name, '/') && access(name, F_OK) == 0) { /* what /proc/self/fd/N leads to */
+        error_set(error, -EINVAL, "the policy '%s' is a pipe, or has been removed", name);
+        error_hint(error, "it must be a regular file, whose directories are judged, too; "
+                          "-e gives a statement without any");
+        return -EINVAL;
+    }
     error_set(error, -ENOENT, "cannot find the policy '%s'", name);
     if (!strchr(name, '/'))
         error_hint(error,

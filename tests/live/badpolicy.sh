@@ -28,6 +28,11 @@ both_fifo() { mkfifo "$T/fifo.conf"; refused_by_netjail "$T/fifo.conf" fifo.conf
 both_dev_zero() { refused_by_netjail /dev/zero /dev/zero; }
 both_dev_null_is_no_regular_file() { refused_by_netjail /dev/null /dev/null; }
 
+both_pipe() {
+    refused_by_netjail <(echo 'name x') "'/dev/fd/"
+    assert_contains "$err" 'is a pipe, or has been removed'
+}
+
 both_one_gibibyte() {
     truncate -s 1G "$T/big.conf"
     chmod 644 "$T/big.conf"
