@@ -26,6 +26,7 @@
 #include <sys/epoll.h>
 #include <sys/queue.h>
 #include <sys/tree.h>
+#include <unistd.h>
 
 #define ACCEPT_WAIT_MS 10000 /* a flow that is ready and not accepted: the program gave up */
 
@@ -45,7 +46,6 @@ struct tcp_flow {
     uint32_t packet_id;
     bool waits; /* packet_id waits in the queue */
     bool is_ready;
-    bool has_options; /* the socket outside */
     struct reach_targets targets;
     size_t target;
     uint64_t due_ms; /* when is_ready */
@@ -66,6 +66,8 @@ struct relay_tcp {
     struct loop_timer timer;
     struct loop_task task;
     struct poll_budget accepts; /* after a verdict */
+    int spares[2];              /* sockets for the next connection outside, IPv4, IPv6; < 0: none */
+    bool spare_is_v6;           /* the one that was used last */
 };
 
 static int flow_compare(const struct tcp_flow *a, const struct tcp_flow *b)
@@ -124,25 +126,34 @@ static void flow_fail(struct tcp_flow *flow, int error_number)
     flow_end(flow);
 }
 
-static void set_options(struct tcp_flow *flow)
+static int open_outer(bool is_v6)
 {
-    if (!flow->has_options)
-        tcp_set_options(flow->outer.fd);
-    flow->has_options = true;
+    int fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -errno;
+    tcp_set_options(fd);
+    return fd;
 }
 
-/* For those whose verdict has just gone out: the program is awaited anyway. */
+/* A socket for a connection outside: the spare one, or a new one. Negative errno. */
+static int take_outer(struct relay_tcp *relay, bool is_v6)
+{
+    int spare = relay->spares[is_v6];
+
+    relay->spares[is_v6] = -1;
+    relay->spare_is_v6 = is_v6;
+    return spare >= 0 ? spare : open_outer(is_v6);
+}
+
+/* Behind the verdict, when the program is awaited anyway. */
 static void prepare(void *context)
 {
     struct relay_tcp *relay = context;
-    struct tcp_flow *flow;
+    int *spare = &relay->spares[relay->spare_is_v6];
 
-    TAILQ_FOREACH_REVERSE(flow, &relay->ready, tcp_flow_list, entry)
-    {
-        if (flow->has_options)
-            break;
-        set_options(flow);
-    }
+    if (*spare < 0)
+        *spare = open_outer(relay->spare_is_v6); /* where it fails the next flow hears why */
 }
 
 static void flow_join(struct tcp_flow *flow)
@@ -151,7 +162,6 @@ static void flow_join(struct tcp_flow *flow)
      */
     if (flow->waits)
         verdicts_drop(flow->relay->verdicts, flow->packet_id);
-    set_options(flow);
     tcp_relay_join(flow->relay->tcp, flow->jail_fd, flow->outer.fd, &flow->outer);
     flow_forget(flow);
 }
@@ -239,10 +249,9 @@ static void try_target(struct tcp_flow *flow)
     struct endpoint endpoint = endpoint_of(addr, flow->key.port);
     int code;
 
-    flow->outer.fd = socket(addr->family == ADDR_V4 ? AF_INET : AF_INET6,
-                            SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    flow->outer.fd = take_outer(flow->relay, addr->family == ADDR_V6);
     if (flow->outer.fd < 0) {
-        next_target(flow, errno);
+        next_target(flow, -flow->outer.fd);
         return;
     }
     code = begin_connect(flow->outer.fd, &endpoint);
@@ -377,6 +386,7 @@ int relay_tcp_new(struct loop *loop, struct tcp_relay *tcp, struct reach *reach,
     relay->tcp = tcp;
     relay->reach = reach;
     relay->verdicts = verdicts;
+    relay->spares[0] = relay->spares[1] = -1;
     RB_INIT(&relay->flows);
     TAILQ_INIT(&relay->ready);
     relay->timer = (struct loop_timer){.due = expire, .context = relay};
@@ -395,5 +405,9 @@ void relay_tcp_free(struct relay_tcp *relay)
         flow_end(flow);
     loop_disarm(relay->loop, &relay->timer);
     loop_cancel(relay->loop, &relay->task);
+    for (int i = 0; i < 2; i++) {
+        if (relay->spares[i] >= 0)
+            (void)close(relay->spares[i]); /* never connected */
+    }
     free(relay);
 }
