@@ -59,7 +59,6 @@ struct reply {
     uint16_t port;
     struct relay_udp *relay;
     int fd; /* -1: not here yet */
-    bool failed;
     struct supply_wait wait;
     size_t users; /* flows */
     RB_ENTRY(reply) node;
@@ -310,12 +309,15 @@ static void watch_outer(struct relayed *flow)
 }
 
 /* Binds the socket to an address of the outside. IPv4 finds it local by the jail's routes; IPv6
- * wants to be told that it need not be on an interface. */
+ * wants to be told that it need not be on an interface. A server of the jail that has the port on
+ * every address shares it only with who would share it, too. */
 static bool reply_bind(const struct reply *reply)
 {
     struct endpoint endpoint = endpoint_of(&reply->addr, reply->port);
     const int on = 1;
 
+    /* Where it fails, so does bind() where it matters. */
+    (void)setsockopt(reply->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (reply->addr.family == ADDR_V6 &&
         setsockopt(reply->fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) < 0)
         return false;
@@ -330,15 +332,21 @@ static void reply_came(void *context, int fd)
     reply->fd = fd >= 0 ? fd : -1;
     if (fd < 0 || !reply_bind(reply)) {
         if (fd >= 0)
-            (void)close(fd); /* not bound: of no use */
+            (void)close(fd); /* not bound: of no use; the next datagram tries again */
         reply->fd = -1;
-        reply->failed = true;
         return;
     }
     /* Flows that have been waiting: few, since a reply socket is there within a round trip. */
     RB_FOREACH(flow, relayed_tree, &reply->relay->flows)
     if (flow->reply == reply)
         watch_outer(flow);
+}
+
+static void reply_ask(struct reply *reply)
+{
+    if (reply->fd < 0 && !reply->wait.queued)
+        supply_take(reply->relay->supply, supply_kind(IPPROTO_UDP, reply->addr.family),
+                    &reply->wait);
 }
 
 static struct reply *reply_get(struct relay_udp *relay, const struct relayed_key *key)
@@ -360,10 +368,7 @@ static struct reply *reply_get(struct relay_udp *relay, const struct relayed_key
     } else {
         reply->users++;
     }
-    if (reply->fd < 0 && !reply->wait.queued) {
-        reply->failed = false;
-        supply_take(relay->supply, supply_kind(IPPROTO_UDP, key->destination.family), &reply->wait);
-    }
+    reply_ask(reply);
     return reply;
 }
 
@@ -440,8 +445,10 @@ static struct relayed *flow_get(struct relay_udp *relay, const struct relayed_ke
     memset(&wanted, 0, sizeof wanted);
     wanted.key = *key;
     flow = RB_FIND(relayed_tree, &relay->flows, &wanted);
-    if (flow)
+    if (flow) {
+        reply_ask(flow->reply);
         return flow;
+    }
     refusal = reach_check(relay->reach, &packet, &targets);
     if (refusal) {
         tell(relay, key, refusal);

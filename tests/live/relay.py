@@ -11,6 +11,9 @@ stall ADDR PORT     sends to an echo server and never reads, until nothing more 
                     another connection works, to the next port
 report ADDR PORT    sends datagrams and waits for what the network reports about them (IP_RECVERR); prints it
 burst ADDR PORT N   sends N datagrams whatever is reported
+share ADDR PORT     asks by UDP from that port of every address, SO_REUSEADDR; then the same once more
+yield ADDR PORT     asks by UDP while another has that port of every address for itself, then from the same
+                    socket when the port is free
 """
 import asyncio
 import errno
@@ -123,6 +126,36 @@ def burst(address, port, count):
         s.sendto(b"hello\n", (address, port))
 
 
+def ask(s, address, port):
+    s.settimeout(1)
+    try:
+        s.sendto(b"hello\n", (address, port))
+        return "answered" if s.recv(64) else "nothing"
+    except OSError as e:
+        return errno.errorcode.get(e.errno, "nothing")
+
+
+def every_address(address, port, shared):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
+    s.bind(("", port))
+    return s
+
+
+def share(address, port):
+    for _ in range(2):
+        with every_address(address, port, 1) as s:
+            print(ask(s, address, port), end=" ")
+    print()
+
+
+def make_way(address, port):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    with every_address(address, port, 0):
+        print(ask(s, address, port), end=" ")
+    print(ask(s, address, port))
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "scan":
         asyncio.run(scan(sys.argv[2], int(sys.argv[3])))
@@ -136,5 +169,9 @@ if __name__ == "__main__":
         report(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1] == "burst":
         burst(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    elif sys.argv[1] == "share":
+        share(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1] == "yield":
+        make_way(sys.argv[2], int(sys.argv[3]))
     else:
         stall(sys.argv[2], int(sys.argv[3]))

@@ -51,6 +51,16 @@ both_reports_are_handed_on() {
     assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" report "$INTERNET4" 7)" answered
 }
 
+# Name servers and clocks ask from the port that they serve, on every address.
+both_a_server_asks_others_of_its_kind() {
+    local file a
+    file=$(relayed 'allow out udp port 7')
+    for a in "$INTERNET4" "$INTERNET6"; do
+        assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" share "$a" 7)" "answered answered " "$a"
+        assert_equal "$("$NETJAIL" -q -p "$file" -- "$LIVE_DIR/relay.py" yield "$a" 7)" "nothing answered" "$a"
+    done
+}
+
 # Reports come in a queue besides: whoever leaves one there has a service that never sleeps again.
 both_a_report_keeps_nobody_busy() {
     local file service before
