@@ -291,6 +291,7 @@ static int shrink(struct run *run)
     const struct supervisor_privs keep = {
         .net_admin = plan->needs_host || changes,
         .sys_admin = run->claim.record && run->claim.record->devices_count > 0,
+        .read = plan->needs_host && lease_directory_is_shared(run->claim.directory),
         .kill = others,
     };
     int result = privs_shrink_supervisor(&keep, &run->error);

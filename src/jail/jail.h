@@ -40,6 +40,7 @@ int privs_refuse_setuid(struct error *error);
 struct supervisor_privs {
     bool net_admin; /* the host is to be tidied, or a set updated */
     bool sys_admin; /* a moved device is given back from inside the jail's namespace */
+    bool read;      /* the leases of others tell what of the host is still used */
     bool kill;      /* init or the service has another uid: without it neither a SIGKILL nor the
                        parent-death signal would reach them */
 };

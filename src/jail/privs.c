@@ -310,9 +310,10 @@ int privs_shrink_supervisor(const struct supervisor_privs *kept, struct error *e
 
     if (!caps_read(&caps))
         return error_errno(error, -errno, "cannot read the capabilities of netjail");
-    keep = caps.permitted &
-           ((kept->net_admin ? BIT(CAP_NET_ADMIN) : 0) | (kept->kill ? BIT(CAP_KILL) : 0) |
-            (kept->sys_admin ? BIT(CAP_SYS_ADMIN) : 0));
+    keep =
+        caps.permitted &
+        ((kept->net_admin ? BIT(CAP_NET_ADMIN) : 0) | (kept->kill ? BIT(CAP_KILL) : 0) |
+         (kept->sys_admin ? BIT(CAP_SYS_ADMIN) : 0) | (kept->read ? BIT(CAP_DAC_READ_SEARCH) : 0));
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 ||
         !caps_write(&(struct caps){keep, keep, 0}))
         return error_errno(error, -errno, "cannot drop the capabilities of netjail");

@@ -11,7 +11,7 @@
  * When the command stops, netjail stops itself with the same signal, so that the caller's shell
  * takes the terminal back, and continues the command when it is continued itself.
  *
- * Runs with no capability, or CAP_NET_ADMIN and CAP_KILL at most, not dumpable. What must not
+ * Runs with no capability, or those of struct supervisor_privs at most, not dumpable. What must not
  * happen: a status that is not the command's. An init that ends before it told one is a failure. */
 #include "base/cleanup.h"
 #include "base/clock.h"

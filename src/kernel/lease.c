@@ -160,7 +160,7 @@ static int open_of_host(bool create, struct lease_directory **ret_directory, str
     int r = open_at_path(SYSTEM_DIRECTORY, 0, create && geteuid() == 0, ret_directory, error);
     if (r < 0 && geteuid() != 0)
         error_hint(error, "root makes it for the group '" STATE_GROUP
-                          "' (tmpfiles.d): d " SYSTEM_DIRECTORY " 0775 root " STATE_GROUP " -");
+                          "' (tmpfiles.d): d " SYSTEM_DIRECTORY " 2775 root " STATE_GROUP " -");
     return r;
 }
 

@@ -199,6 +199,12 @@ static int take_found(struct scan *scan, const char *file, struct found *found)
     return 0;
 }
 
+/* Nothing is known of a lease for want of means: it is not as if it were not there. */
+static bool is_want(int code)
+{
+    return code == -EMFILE || code == -ENFILE || code == -ENOMEM || code == -EIO || code == -EINTR;
+}
+
 static int scan_all(struct scan *scan)
 {
     int copy = openat(scan->directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -219,7 +225,10 @@ static int scan_all(struct scan *scan)
             r = examine(scan->directory, entry->d_name, &found);
         } while (r == -EAGAIN);
         /* What is gone meanwhile, or no lease of a trusted owner, is none. */
-        r = r < 0 ? 0 : take_found(scan, entry->d_name, &found);
+        if (is_want(r))
+            (void)error_errno(&scan->error, r, "cannot read the lease '%s'", entry->d_name);
+        else
+            r = r < 0 ? 0 : take_found(scan, entry->d_name, &found);
     }
     return r;
 }
@@ -267,6 +276,11 @@ int lease_find(const struct lease_directory *directory, const char *name,
     }
     record_free(found.record);
     return r < 0 ? r : -ENOENT;
+}
+
+bool lease_directory_is_shared(const struct lease_directory *directory)
+{
+    return directory->is_shared;
 }
 
 const char *lease_directory_path(const struct lease_directory *directory)

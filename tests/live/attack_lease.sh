@@ -20,6 +20,34 @@ not_shared() {
 
 as_member() { setpriv --reuid="$TEST_UID" --regid=$GROUP --clear-groups "$@"; }
 
+# A network that a member's unit and root share stays until the last of both ends, whoever that is.
+root_a_network_of_root_and_a_member() {
+    local file first second
+    shared_directory
+    chmod 2775 /run/netjail # as in dist/netjail.tmpfiles
+    file=$(policy common <<'POLICY'
+network common_br { address 10.62.0.1/24 }
+link eth0 bridge common_br { address auto }
+POLICY
+    )
+    local unit=(setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --groups=$GROUP
+        --inh-caps=+net_admin,+sys_admin --ambient-caps=+net_admin,+sys_admin)
+    first=("${unit[@]}") second=(env)
+    for _ in 1 2; do
+        "${first[@]}" "$NETJAIL" -q --wait-clean --name first -p "$file" sh -c 'echo up; exec tail -f /dev/null' > "$T/up" &
+        remember_process $!
+        wait_for_file "$T/up"
+        assert_status 0 "${second[@]}" "$NETJAIL" -q --wait-clean --name second -p "$file" true
+        ip link show common_br > /dev/null || fail "the network of a running jail is gone (the first one: ${first[0]})"
+        kill "${PROCESSES[-1]}"
+        wait "${PROCESSES[-1]}" || :
+        wait_for 5 eval '! ip link show common_br'
+        rm "$T/up"
+        first=(env) second=("${unit[@]}")
+    done
+    not_shared
+}
+
 # A lease of a named jail, to make others from.
 template() {
     "$NETJAILCTL" create template

@@ -81,6 +81,16 @@ both_nothing_runs_with_a_descriptor_too_few() {
     [ "$refused" -ge 6 ] || fail "only $refused runs had too few"
 }
 
+# A lease that cannot be opened for want of them is no lease that is not there.
+both_too_few_descriptors_hide_no_jail() {
+    start_jail hidden -q --name hidden -- sh -c 'echo up; exec tail -f /dev/null'
+    wait_for_file "$T/jail-hidden.out"
+    wait_for 5 eval '"$NETJAILCTL" list | grep -q hidden'
+    assert_status 4 bash -c 'ulimit -n 5; exec "$@"' - "$NETJAILCTL" list
+    assert_contains "$err" "cannot read the lease 'hidden.lease': Too many open files"
+    end_jail hidden
+}
+
 both_too_few_descriptors_have_a_name() {
     local n refused=0
     for n in 5 8 10 12 16 20 64; do
