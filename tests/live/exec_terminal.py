@@ -103,7 +103,7 @@ def main():
     after = settings(t)
     if before != after:
         sys.exit("terminal: the settings are not as before")
-    t.send("exit\n")
+    t.end()
 
 
 main()
