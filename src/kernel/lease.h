@@ -61,10 +61,10 @@ int lease_scan(struct lease_directory *directory, const char *except, struct fac
 int lease_find(const struct lease_directory *directory, const char *name,
                struct record **ret_record);
 
-/* The directory's path, for those who watch it. */
 /* May a group write leases here? Then they have several owners. */
 bool lease_directory_is_shared(const struct lease_directory *directory);
 
+/* The directory's path, for those who watch it. */
 const char *lease_directory_path(const struct lease_directory *directory);
 
 void lease_dead_free(struct dead_lease *dead, size_t count); /* NULL is allowed */
