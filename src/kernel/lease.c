@@ -87,6 +87,15 @@ static int judge_directory(const char *path, int fd, uid_t owner, bool *ret_shar
         return error_set(error, -EPERM,
                          "'%s' may be written by group %u, which is not the group '%s'", path,
                          status.st_gid, STATE_GROUP);
+    /* Else a lease has its maker's group: the others could not read what is still used. */
+    if (*ret_shared && !(status.st_mode & S_ISGID)) {
+        error_set(error, -EPERM,
+                  "'%s' is not set-group-ID: its members could not read each "
+                  "other's leases",
+                  path);
+        error_hint(error, "chmod g+s '%s'", path);
+        return -EPERM;
+    }
     return 0;
 }
 

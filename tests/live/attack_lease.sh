@@ -11,7 +11,7 @@ shared_directory() {
     cp /etc/group "$T/group"
     echo "netjail:x:$GROUP:" >> "$T/group"
     mount --bind "$T/group" /etc/group
-    install -d -m 0775 -g $GROUP /run/netjail
+    install -d -m 2775 -g $GROUP /run/netjail
 }
 not_shared() {
     umount /etc/group
@@ -24,7 +24,6 @@ as_member() { setpriv --reuid="$TEST_UID" --regid=$GROUP --clear-groups "$@"; }
 root_a_network_of_root_and_a_member() {
     local file first second
     shared_directory
-    chmod 2775 /run/netjail # as in dist/netjail.tmpfiles
     file=$(policy common <<'POLICY'
 network common_br { address 10.62.0.1/24 }
 link eth0 bridge common_br { address auto }
@@ -45,6 +44,18 @@ POLICY
         rm "$T/up"
         first=(env) second=("${unit[@]}")
     done
+    not_shared
+}
+
+# Else root's lease has root's group: the member could not read that its network is still used.
+root_a_directory_without_a_common_group_is_refused() {
+    shared_directory
+    chmod g-s /run/netjail
+    run "$NETJAIL" -q --allow 'out to any' -e 'network common_br { address 10.62.0.1/24 }' -e 'link eth0 bridge common_br' true
+    assert_equal 125 "$status"
+    assert_contains "$err" 'is not set-group-ID'
+    assert_contains "$err" 'chmod g+s'
+    ! ip link show common_br 2> /dev/null || fail 'the network was made'
     not_shared
 }
 
