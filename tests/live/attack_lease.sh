@@ -52,7 +52,7 @@ root_a_directory_without_a_common_group_is_refused() {
     shared_directory
     chmod g-s /run/netjail
     run "$NETJAIL" -q --allow 'out to any' -e 'network common_br { address 10.62.0.1/24 }' -e 'link eth0 bridge common_br' true
-    assert_equal 125 "$status"
+    assert_equal "$status" 125
     assert_contains "$err" 'is not set-group-ID'
     assert_contains "$err" 'chmod g+s'
     ! ip link show common_br 2> /dev/null || fail 'the network was made'
