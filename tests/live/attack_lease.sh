@@ -29,8 +29,8 @@ network common_br { address 10.62.0.1/24 }
 link eth0 bridge common_br { address auto }
 POLICY
     )
-    local unit=(setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --groups=$GROUP
-        --inh-caps=+net_admin,+sys_admin --ambient-caps=+net_admin,+sys_admin)
+    local unit=(setpriv --reuid="$TEST_UID" --regid="$TEST_UID" --groups="$GROUP"
+        "--inh-caps=+net_admin,+sys_admin" "--ambient-caps=+net_admin,+sys_admin")
     first=("${unit[@]}") second=(env)
     for _ in 1 2; do
         "${first[@]}" "$NETJAIL" -q --wait-clean --name first -p "$file" sh -c 'echo up; exec tail -f /dev/null' > "$T/up" &
