@@ -102,7 +102,7 @@ class Harness:
         if mode.how == "create":
             return [NETJAILCTL, "create", "created", *arguments]
         if mode.how == "exec":
-            return ["/bin/sh", "-c", EXEC, "driver", NETJAIL, *arguments, NETJAILCTL, os.path.join(self.work, "fifo"),
+            return ["/bin/bash", "-c", EXEC, "driver", NETJAIL, *arguments, NETJAILCTL, os.path.join(self.work, "fifo"),
                     NETJAILCTL, "exec", "executed", *probe]
         return [NETJAIL, "-q", "--wait-clean", *arguments, *probe]
 

@@ -69,13 +69,17 @@ link eth0 bridge c_br { address 10.74.0.5/24 ; address fd00:74::5/64 }
 allow out tcp port 7
 """
 
-# A jail, and a program that is started in it: roles 0.1 (netjail), 0.2 (netjailctl), 0.1.1 (init).
+# A jail, and a program that is started in it: roles 0.1 (netjail), 0.2 (netjailctl), 0.1.1 (init). A jail that ends
+# before its command has said anything is waited for in vain.
 EXEC = """
 "$1" -q --wait-clean --name executed sh -c 'echo up > "$0"; exec sleep 1000' "$3" &
-read -r up < "$3"
-shift 3
-"$@"
-status=$?
+if read -rt 10 up <> "$3"; then
+    shift 3
+    "$@"
+    status=$?
+else
+    status=125
+fi
 kill "$!"
 wait "$!"
 exit "$status"
