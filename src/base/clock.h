@@ -12,3 +12,12 @@ static inline int64_t clock_now_ms(void)
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
+
+/* Microseconds since the same moment. */
+static inline uint64_t clock_now_us(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}

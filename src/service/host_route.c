@@ -6,13 +6,13 @@
  * not happen: an answer to an older question that is taken for this one. No privilege. */
 #include "service/host_route.h"
 
+#include "base/clock.h"
 #include "service/netlink_view.h"
 
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define LOOPBACK_INDEX 1 /* of lo, in every network namespace */
 #define FRESH_US       1000
@@ -35,14 +35,6 @@ static struct {
     bool is_local;
     bool is_plain;
 } known;
-
-static uint64_t clock_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static int ask(int fd, const struct addr *addr)
 {
@@ -115,7 +107,7 @@ static int look(int route_fd, const struct addr *addr, bool *ret_is_local, bool 
 
 int host_route_look(int route_fd, const struct addr *addr, bool *ret_is_local, bool *ret_is_plain)
 {
-    uint64_t now_us = clock_us();
+    uint64_t now_us = clock_now_us();
 
     if (!known.since_us || now_us - known.since_us >= FRESH_US || known.route_fd != route_fd ||
         !addr_equal(&known.addr, addr)) {

@@ -13,11 +13,11 @@
 #include "service/loop.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #define LOOP_EVENTS_MAX 128
 #define BLIND_US        200 /* so long at most is nobody but the expected source looked at */
@@ -47,14 +47,6 @@ struct loop {
     int event_next;  /* the first that is not dispatched yet */
 };
 
-static uint64_t clock_us(void)
-{
-    struct timespec now = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 uint64_t loop_now_ms(const struct loop *loop)
 {
     return loop->now_us / 1000;
@@ -76,7 +68,7 @@ int loop_new(struct loop **ret_loop, struct error *error)
     TAILQ_INIT(&loop->timers);
     TAILQ_INIT(&loop->tasks);
     TAILQ_INIT(&loop->running);
-    loop->now_us = clock_us();
+    loop->now_us = clock_now_us();
     *ret_loop = loop;
     return 0;
 }
@@ -188,7 +180,7 @@ void loop_expect(struct loop *loop, struct loop_source *source, struct poll_budg
 
 void loop_expect_any(struct loop *loop, struct poll_budget *budget)
 {
-    uint64_t now_us = clock_us();
+    uint64_t now_us = clock_now_us();
 
     /* What epoll told together with what was expected from did not come because of it. */
     if (loop->expected.budget && !loop->expected.source &&
@@ -271,7 +263,7 @@ static int ask_epoll(struct loop *loop, int timeout_ms)
 {
     int count = epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, timeout_ms);
 
-    loop->now_us = loop->looked_us = clock_us();
+    loop->now_us = loop->looked_us = clock_now_us();
     return count;
 }
 
@@ -303,12 +295,12 @@ static int poll_any(struct loop *loop)
 static int poll_expected(struct loop *loop, bool *ret_came)
 {
     const struct expectation expected = loop->expected;
-    uint64_t end_us = clock_us() + poll_budget_window_us(expected.budget);
+    uint64_t end_us = clock_now_us() + poll_budget_window_us(expected.budget);
 
     do {
         int count;
 
-        loop->now_us = clock_us();
+        loop->now_us = clock_now_us();
         count = loop->now_us - loop->looked_us < BLIND_US ? 0 : ask_epoll(loop, 0);
         if (count != 0)
             return count;
