@@ -109,7 +109,7 @@ def stall(address, port):
 
 def report(address, port):
     is_v6 = ":" in address
-    s = socket.socket(socket.AF_INET6 if is_v6 else socket.AF_INET, socket.SOCK_DGRAM)
+    s = udp_socket(address)
     s.setsockopt(*((socket.IPPROTO_IPV6, 25, 1) if is_v6 else (socket.IPPROTO_IP, 11, 1)))  # IPV6_RECVERR, IP_RECVERR
     try:
         s.connect((address, port))
@@ -119,8 +119,12 @@ def report(address, port):
         print(errno.errorcode[e.errno])
 
 
+def udp_socket(address):
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+
+
 def burst(address, port, count):
-    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s = udp_socket(address)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     for _ in range(count):
         s.sendto(b"hello\n", (address, port))
@@ -136,7 +140,7 @@ def ask(s, address, port):
 
 
 def every_address(address, port, shared):
-    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s = udp_socket(address)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, shared)
     s.bind(("", port))
     return s
@@ -150,7 +154,7 @@ def share(address, port):
 
 
 def make_way(address, port):
-    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    s = udp_socket(address)
     with every_address(address, port, 0):
         print(ask(s, address, port), end=" ")
     print(ask(s, address, port))

@@ -1,5 +1,6 @@
 /* Connections that the jail makes, inside one process: this program is the queue, the client and
  * the server outside. The policy's answer is the test's own (reach_check() below). */
+#include "service/endpoint.h"
 #include "service/limits.h"
 #include "service/queue_packet.h"
 #include "service/reach.h"
@@ -129,15 +130,6 @@ static void assert_no_verdict(struct fixture *f)
     assert_false(host_turn(&f->host, f->reports[1], 10));
 }
 
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_in address;
-    socklen_t size = sizeof address;
-
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    return ntohs(address.sin_port);
-}
-
 /* The SYN waits until the connection outside stands; another SYN of it is dropped meanwhile, and
  * let through behind it. */
 static void test_each_syn_has_one_verdict(void **state)
@@ -190,11 +182,15 @@ static void test_joined_while_its_syn_waits(void **state)
     struct fixture f = {0};
     uint16_t port = open_fixture(&f);
     int client = host_connect(SOCK_STREAM, port);
-    struct queue_packet packet = syn(1, port_of(client), port);
+    struct queue_packet packet;
+    struct addr addr;
+    uint16_t client_port;
     char byte = 0;
     int server;
 
     (void)state;
+    assert_true(endpoint_local(client, &addr, &client_port));
+    packet = syn(1, client_port, port);
     serve(&f, port, true);
     relay_tcp_packet(f.relay, &packet);
     assert_no_verdict(&f); /* and the client's socket is accepted */
